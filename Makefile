@@ -1,0 +1,41 @@
+# Every target makes the environment it needs; Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORES ?= all
+SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
+
+.PHONY: demo mini-paper test test-slow lint bench rulegraph clean
+
+demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
+	$(SNAKEMAKE) --quiet rules
+	@$(BIN)/python -m distillweighted.table_files results/demo/tables/table1_accuracy.csv
+	@echo "Report: results/demo/report.html"
+
+mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
+	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
+	@$(BIN)/python -m distillweighted.table_files results/mini_paper/tables/table1_accuracy.csv
+	@echo "Report: results/mini_paper/report.html"
+
+test: $(VENV)/.installed  ## all tests but the slow ones
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed  ## the tests that take minutes
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
+
+rulegraph: $(VENV)/.installed  ## docs/rulegraph.mmd, the picture in the README
+	$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null > docs/rulegraph.mmd
+
+clean:  ## remove the environment; results stay
+	rm -rf $(VENV)
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@

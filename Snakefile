@@ -1,0 +1,59 @@
+# The experiment of "Distilling from Similar Tasks for Transfer Learning on a Budget": from tasks and
+# source models to the paper's tables and figures. `snakemake --cores all` makes everything.
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+# A --configfile replaces config.yaml; Snakemake would otherwise merge the two.
+if not workflow.configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+report: "rules/captions/report.rst"
+
+
+pathvars:
+    results="results/" + config["name"],
+
+
+wildcard_constraints:
+    target="[^/]+",
+    task="[^/]+",
+    source="[^/]+",
+    recipe="[^/]+",
+    cohort="[^/]+",
+    seed=r"\d+",
+
+
+localrules:
+    all,
+    splits,
+    sources,
+    inference,
+    similarity,
+    weights,
+    students,
+    tables,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report.html",
+
+
+include: "rules/data.smk"
+include: "rules/sources.smk"
+include: "rules/inference.smk"
+include: "rules/similarity.smk"
+include: "rules/weights.smk"
+include: "rules/students.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"

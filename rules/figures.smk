@@ -1,0 +1,149 @@
+# The paper's figures, as PNG and vector PDF.
+
+
+rule fig1_weightings:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        pdf="<results>/figures/fig1_weightings.pdf",
+        png=report(
+            "<results>/figures/fig1_weightings.png",
+            caption="../captions/fig1_weightings.rst",
+            category="Figures",
+            labels={"item": "Figure 1", "shows": "accuracy by weighting"},
+        ),
+    log:
+        "<results>/logs/fig1_weightings.log",
+    params:
+        code=code_of("fig1_weightings"),
+        default_p=METHODS["default_p"],
+        targets=config["figures"]["fig1_targets"],
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/fig1_weightings.py"
+
+
+rule fig3_single_source:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        similarity="<results>/tables/similarity.csv",
+        nearest="<results>/tables/nearest.csv",
+        table2="<results>/tables/table2_correlation.csv",
+    output:
+        pdf="<results>/figures/fig3_single_source.pdf",
+        png=report(
+            "<results>/figures/fig3_single_source.png",
+            caption="../captions/fig3_single_source.rst",
+            category="Figures",
+            labels={"item": "Figure 3", "shows": "single-source students"},
+        ),
+    log:
+        "<results>/logs/fig3_single_source.log",
+    params:
+        code=code_of("fig3_single_source"),
+        default_p=METHODS["default_p"],
+        metric=WEIGHTING["metric"],
+        representation=WEIGHTING["representation"],
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/fig3_single_source.py"
+
+
+rule fig4_similarity_vs_accuracy:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        similarity="<results>/tables/similarity.csv",
+        table2="<results>/tables/table2_correlation.csv",
+    output:
+        pdf="<results>/figures/fig4_similarity_vs_accuracy.pdf",
+        png=report(
+            "<results>/figures/fig4_similarity_vs_accuracy.png",
+            caption="../captions/fig4_similarity_vs_accuracy.rst",
+            category="Figures",
+            labels={"item": "Figure 4", "shows": "similarity and accuracy"},
+        ),
+    log:
+        "<results>/logs/fig4_similarity_vs_accuracy.log",
+    params:
+        code=code_of("fig4_similarity_vs_accuracy"),
+        metric=WEIGHTING["metric"],
+        representation=WEIGHTING["representation"],
+        sources=sources_by_task(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/fig4_similarity_vs_accuracy.py"
+
+
+rule fig5_accuracy_vs_compute:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+        compute="<results>/tables/compute.csv",
+    output:
+        pdf="<results>/figures/fig5_accuracy_vs_compute.pdf",
+        png=report(
+            "<results>/figures/fig5_accuracy_vs_compute.png",
+            caption="../captions/fig5_accuracy_vs_compute.rst",
+            category="Figures",
+            labels={"item": "Figure 5", "shows": "accuracy and compute"},
+        ),
+    log:
+        "<results>/logs/fig5_accuracy_vs_compute.log",
+    params:
+        code=code_of("fig5_accuracy_vs_compute"),
+        default_p=METHODS["default_p"],
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/fig5_accuracy_vs_compute.py"
+
+
+rule fig6_effect_of_p:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        pdf="<results>/figures/fig6_effect_of_p.pdf",
+        png=report(
+            "<results>/figures/fig6_effect_of_p.png",
+            caption="../captions/fig6_effect_of_p.rst",
+            category="Figures",
+            labels={"item": "Figure 6", "shows": "effect of p"},
+        ),
+    log:
+        "<results>/logs/fig6_effect_of_p.log",
+    params:
+        code=code_of("fig6_effect_of_p"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/fig6_effect_of_p.py"
+
+
+rule figures:
+    input:
+        [f"<results>/figures/{name}.png" for name in FIGURES],

@@ -1,0 +1,34 @@
+# One un-augmented pass of every source over a target's training images.
+
+
+rule infer_source:
+    input:
+        images="<results>/data/{target}/train_images.npy",
+        model=model_file("{source}"),
+    output:
+        "<results>/inference/{target}/{source}.safetensors",
+    log:
+        "<results>/logs/infer_source/{target}-{source}.log",
+    benchmark:
+        "<results>/benchmarks/infer_source/{target}-{source}.tsv"
+    params:
+        code=code_of("infer_source"),
+        device=config["device"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=GPUS,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/infer_source.py"
+
+
+rule inference:
+    input:
+        [
+            f"<results>/inference/{target}/{name}.safetensors"
+            for target in TARGETS
+            for name in ADMISSIBLE[target]
+        ],

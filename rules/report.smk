@@ -1,0 +1,75 @@
+# The self-contained report, and what ran.
+
+
+rule describe_run:
+    input:
+        "<results>/tables/accuracy.csv",
+        sources=[f"<results>/sources/{name}/meta.json" for name in SOURCES],
+    output:
+        config="<results>/config.yaml",
+        sources=report(
+            "<results>/tables/sources.csv",
+            caption="../captions/sources.rst",
+            category="Run",
+            labels={"item": "Sources", "shows": "accuracy and cost"},
+        ),
+        exclusions=report(
+            "<results>/tables/exclusions.csv",
+            caption="../captions/exclusions.rst",
+            category="Run",
+            labels={"item": "Exclusions", "shows": "sources kept from targets"},
+        ),
+        versions=report(
+            "<results>/tables/versions.csv",
+            caption="../captions/versions.rst",
+            category="Run",
+            labels={"item": "Versions", "shows": "packages and machine"},
+        ),
+    log:
+        "<results>/logs/describe_run.log",
+    params:
+        code=code_of("describe_run"),
+        config=config,
+        exclusions=[
+            {"target": target, "source": name, "reason": reason}
+            for target in TARGETS
+            for name, reason in grid.excluded_sources(config, target).items()
+        ],
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/describe_run.py"
+
+
+# Snakemake writes the report of a finished run, so this job asks a second Snakemake for it. A broken
+# caption would only be printed there: the job looks for that and fails.
+rule report:
+    input:
+        [f"<results>/tables/{name}.csv" for name in TABLES],
+        [f"<results>/figures/{name}.png" for name in FIGURES],
+        [f"<results>/tables/{name}.csv" for name in ("sources", "exclusions", "versions")],
+        config="<results>/config.yaml",
+        template="rules/captions/report.rst",
+        captions=[
+            f"rules/captions/{name}.rst"
+            for name in (*TABLES[:1], *TABLES[2:], *FIGURES, "sources", "exclusions", "versions")
+        ],
+    output:
+        "<results>/report.html",
+    log:
+        "<results>/logs/report.log",
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../envs/distillweighted.yaml"
+    shell:
+        "snakemake --snakefile {workflow.snakefile:q} --configfile {input.config:q} --nolock "
+        "--report {output:q} figures tables describe_run > {log:q} 2>&1 "
+        "&& ! grep -iE 'error|exception' {log:q}"

@@ -1,0 +1,35 @@
+# Similarity of every source to a target, measured on the labelled probe.
+
+
+rule score_similarity:
+    input:
+        inference=lambda wc: [
+            f"<results>/inference/{wc.target}/{name}.safetensors" for name in ADMISSIBLE[wc.target]
+        ],
+        index="<results>/data/{target}/images.csv",
+        labeled="<results>/splits/{target}/seed{seed}_labeled.csv",
+    output:
+        "<results>/similarity/{target}/seed{seed}.csv",
+    log:
+        "<results>/logs/score_similarity/{target}-seed{seed}.log",
+    benchmark:
+        "<results>/benchmarks/score_similarity/{target}-seed{seed}.tsv"
+    params:
+        code=code_of("score_similarity"),
+        sources=lambda wc: ADMISSIBLE[wc.target],
+        probe_size=config["probe"]["size"],
+        metrics=config["similarity"]["metrics"],
+        representations=config["similarity"]["representations"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/score_similarity.py"
+
+
+rule similarity:
+    input:
+        per_target_and_seed("<results>/similarity/{target}/seed{seed}.csv"),

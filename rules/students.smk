@@ -1,0 +1,72 @@
+# Students. A training job makes a cohort; each student is then evaluated and stored on its own.
+
+
+rule train_students:
+    input:
+        unpack(lambda wc: student_inputs(cohort_rows(wc))),
+    output:
+        temp(directory("<results>/students/{target}/.cohorts/seed{seed}/{cohort}")),
+    log:
+        "<results>/logs/train_students/{target}-seed{seed}-{cohort}.log",
+    benchmark:
+        "<results>/benchmarks/train_students/{target}-seed{seed}-{cohort}.tsv"
+    params:
+        code=code_of("train_students"),
+        members=members,
+        sources=lambda wc: union(used_sources(row) for row in cohort_rows(wc)),
+        models=lambda wc: union(used_models(row) for row in cohort_rows(wc)),
+        num_classes=lambda wc: TASKS[wc.target].num_classes,
+        image_size=config["embedded"]["image_size"],
+        settings=training_settings(),
+        crop_padding=config["training"]["crop_padding"],
+        distill_labeled=config["training"]["distill_labeled"],
+        device=config["device"],
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=GPUS,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/train_students.py"
+
+
+# The inputs beyond the first three are not read: what a student is made from is listed here so that
+# a change redoes it, though the folder that it was trained in is gone.
+rule evaluate_student:
+    input:
+        unpack(lambda wc: student_inputs([student_row(wc)])),
+        cohort=lambda wc: ancient(
+            f"<results>/students/{wc.target}/.cohorts/seed{wc.seed}/{student_row(wc)['cohort']}"
+        ),
+        labels="<results>/data/{target}/labels.csv",
+    output:
+        metrics="<results>/students/{target}/{recipe}/seed{seed}/metrics.json",
+        history="<results>/students/{target}/{recipe}/seed{seed}/history.csv",
+        predictions="<results>/students/{target}/{recipe}/seed{seed}/predictions.csv",
+        model="<results>/students/{target}/{recipe}/seed{seed}/model.safetensors",
+    log:
+        "<results>/logs/evaluate_student/{target}-seed{seed}-{recipe}.log",
+    params:
+        code=code_of("train_students", "evaluate_student"),
+        student=student_facts,
+        num_classes=lambda wc: TASKS[wc.target].num_classes,
+        settings=[
+            training_settings(),
+            config["training"]["crop_padding"],
+            config["training"]["distill_labeled"],
+        ],
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/evaluate_student.py"
+
+
+rule students:
+    input:
+        student_files("metrics.json"),

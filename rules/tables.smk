@@ -1,0 +1,182 @@
+# The paper's tables, as CSV (unrounded), Markdown and LaTeX.
+
+
+rule collect_accuracy:
+    input:
+        metrics=student_files("metrics.json"),
+        similarity=per_target_and_seed("<results>/similarity/{target}/seed{seed}.csv"),
+        nearest=per_target_and_seed(
+            "<results>/weights/{target}/seed{seed}/distill_weighted-pinf.csv"
+        ),
+    output:
+        accuracy="<results>/tables/accuracy.csv",
+        similarity="<results>/tables/similarity.csv",
+        nearest="<results>/tables/nearest.csv",
+        compute="<results>/tables/compute.csv",
+    log:
+        "<results>/logs/collect_accuracy.log",
+    params:
+        code=code_of("collect_accuracy"),
+        pairs=[(target, seed) for target in TARGETS for seed in SEEDS],
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/collect_accuracy.py"
+
+
+rule table1_accuracy:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+        compute="<results>/tables/compute.csv",
+    output:
+        table_files("table1_accuracy")[1:],
+        table_files("table1_standard_error")[1:],
+        table_files("table1_balanced_accuracy")[1:],
+        mean=report(
+            "<results>/tables/table1_accuracy.csv",
+            caption="../captions/table1_accuracy.rst",
+            category="Tables",
+            labels={"item": "Table 1", "shows": "accuracy"},
+        ),
+        error=report(
+            "<results>/tables/table1_standard_error.csv",
+            caption="../captions/table1_accuracy.rst",
+            category="Tables",
+            labels={"item": "Table 1", "shows": "standard errors over seeds"},
+        ),
+        balanced=report(
+            "<results>/tables/table1_balanced_accuracy.csv",
+            caption="../captions/table1_accuracy.rst",
+            category="Tables",
+            labels={"item": "Table 1", "shows": "balanced accuracy"},
+        ),
+    log:
+        "<results>/logs/table1_accuracy.log",
+    params:
+        code=code_of("table1_accuracy"),
+        default_p=METHODS["default_p"],
+        caption=caption_line(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/table1_accuracy.py"
+
+
+rule table2_correlation:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        similarity="<results>/tables/similarity.csv",
+    output:
+        table_files("table2_correlation")[1:],
+        table_files("table2_intervals")[1:],
+        table_files("table2_other_coefficients")[1:],
+        correlation=report(
+            "<results>/tables/table2_correlation.csv",
+            caption="../captions/table2_correlation.rst",
+            category="Tables",
+            labels={"item": "Table 2", "shows": "Spearman correlation"},
+        ),
+        intervals=report(
+            "<results>/tables/table2_intervals.csv",
+            caption="../captions/table2_correlation.rst",
+            category="Tables",
+            labels={"item": "Table 2", "shows": "95% intervals"},
+        ),
+        others=report(
+            "<results>/tables/table2_other_coefficients.csv",
+            caption="../captions/table2_correlation.rst",
+            category="Tables",
+            labels={"item": "Table 2", "shows": "other coefficients"},
+        ),
+    log:
+        "<results>/logs/table2_correlation.log",
+    params:
+        code=code_of("table2_correlation"),
+        bootstrap=config["figures"]["bootstrap"],
+        caption=caption_line(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/table2_correlation.py"
+
+
+rule table3_relative_accuracy:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        similarity="<results>/tables/similarity.csv",
+    output:
+        table_files("table3_relative_accuracy")[1:],
+        table_files("table3_other_k")[1:],
+        relative=report(
+            "<results>/tables/table3_relative_accuracy.csv",
+            caption="../captions/table3_relative_accuracy.rst",
+            category="Tables",
+            labels={"item": "Table 3", "shows": "relative accuracy, k = 3"},
+        ),
+        other_k=report(
+            "<results>/tables/table3_other_k.csv",
+            caption="../captions/table3_relative_accuracy.rst",
+            category="Tables",
+            labels={"item": "Table 3", "shows": "relative accuracy, other k"},
+        ),
+    log:
+        "<results>/logs/table3_relative_accuracy.log",
+    params:
+        code=code_of("table3_relative_accuracy"),
+        k=3,
+        other_k=config["figures"]["other_k"],
+        caption=caption_line(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/table3_relative_accuracy.py"
+
+
+rule comparison_with_paper:
+    input:
+        table1="<results>/tables/table1_accuracy.csv",
+        **(
+            {
+                "table2": "<results>/tables/table2_correlation.csv",
+                "table3": "<results>/tables/table3_relative_accuracy.csv",
+            }
+            if HAS_CORRELATIONS
+            else {}
+        ),
+    output:
+        table_files("comparison_with_paper")[1:],
+        csv="<results>/tables/comparison_with_paper.csv",
+    log:
+        "<results>/logs/comparison_with_paper.log",
+    params:
+        code=code_of("comparison_with_paper"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/comparison_with_paper.py"
+
+
+rule tables:
+    input:
+        [f"<results>/tables/{name}.csv" for name in TABLES],

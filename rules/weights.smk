@@ -1,0 +1,38 @@
+# From similarity to the weight of every source, for each recipe.
+
+
+rule compute_weights:
+    input:
+        "<results>/similarity/{target}/seed{seed}.csv",
+    output:
+        "<results>/weights/{target}/seed{seed}/{recipe}.csv",
+    log:
+        "<results>/logs/compute_weights/{target}-seed{seed}-{recipe}.log",
+    params:
+        code=code_of("compute_weights"),
+        recipe=lambda wc: WEIGHT_RECIPES[wc.recipe],
+        settings={
+            **config["similarity"]["weighting"],
+            "random_sources": config["methods"]["random_weights_sources"],
+        },
+        architectures=lambda wc: {
+            name: SOURCES[name].architecture for name in ADMISSIBLE[wc.target]
+        },
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../envs/distillweighted.yaml"
+    script:
+        "../workflow_scripts/compute_weights.py"
+
+
+rule weights:
+    input:
+        expand(
+            "<results>/weights/{target}/seed{seed}/{recipe}.csv",
+            target=TARGETS,
+            seed=SEEDS,
+            recipe=WEIGHT_RECIPES,
+        ),

@@ -1,0 +1,92 @@
+"""Rule evaluate_student: compare a trained student's predictions with the test labels."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from distillweighted.data import read_labels
+from distillweighted.evaluation import accuracy, balanced_accuracy
+
+FILES = ("model.safetensors", "history.csv", "predictions.csv")
+
+
+def main(
+    trained: Path,
+    labels: Path,
+    split: Path,
+    folder: Path,
+    *,
+    student: dict,
+    num_classes: int,
+) -> None:
+    """Put a student's files in their place and write metrics.json.
+
+    Args:
+        trained: Folder of the trained student.
+        labels: Labels of all images of the target.
+        split: The target's split.
+        folder: Where the finished student goes.
+        student: Its row of the grid.
+        num_classes: Classes of the target.
+
+    Raises:
+        RuntimeError: Where its training failed; says why.
+    """
+    name = f"student {student['recipe']} of target {student['target']}, seed {student['seed']}"
+    if (trained / "failed.txt").is_file():
+        raise RuntimeError(
+            f"{name} was not trained: {(trained / 'failed.txt').read_text()}\n"
+            f"Other students are unaffected. To try again unchanged, remove {trained.parent}"
+        )
+    facts = json.loads((trained / "training.json").read_text())
+    predictions = pd.read_csv(trained / "predictions.csv", dtype={"image": str})
+    truth = read_labels(labels, predictions["image"].tolist())
+    predicted = predictions["predicted"].to_numpy()
+    images = pd.read_csv(split)["split"].value_counts()
+    metrics = {
+        **student,
+        **facts,
+        "accuracy": accuracy(truth, predicted),
+        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes),
+        "n_labeled": int(images["labeled"]),
+        "n_unlabeled": int(images["unlabeled"]),
+        "n_test": int(images["test"]),
+        "versions": {
+            "python": platform.python_version(),
+            **{p: importlib.metadata.version(p) for p in ("torch", "numpy")},
+        },
+    }
+    if student["source"] is None and len(facts["selected_sources"]) == 1:
+        metrics["source"] = facts["selected_sources"][0]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in FILES:
+        _move_in(trained / file, folder / file)
+    # Last: a folder with metrics.json is a finished student.
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False))
+
+
+def _move_in(source: Path, destination: Path) -> None:
+    destination.unlink(missing_ok=True)
+    try:
+        os.link(source, destination)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, destination)
+
+
+if "snakemake" in globals():
+    from distillweighted.joblog import job_log
+
+    with job_log(snakemake.log[0]):
+        main(
+            Path(snakemake.input.cohort) / snakemake.wildcards.recipe,
+            Path(snakemake.input.labels),
+            Path(snakemake.input.split),
+            Path(snakemake.output.metrics).parent,
+            student=snakemake.params.student,
+            num_classes=snakemake.params.num_classes,
+        )

@@ -1,0 +1,54 @@
+"""Rule score_similarity: how similar every source is to a target, on the labelled probe."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from distillweighted.seeds import derive_seed
+from distillweighted.data import read_image_names
+from distillweighted.inference import load_inference
+from distillweighted.similarity import draw_probe, score_sources
+
+
+def main(
+    inference: Mapping[str, Path],
+    index: Path,
+    labeled: Path,
+    output: Path,
+    *,
+    target: str,
+    seed: int,
+    probe_size: int,
+    metrics: Sequence[str],
+    representations: Sequence[str],
+) -> None:
+    """Write target, seed, source, representation, metric, score."""
+    known = pd.read_csv(labeled, dtype={"image": str})
+    position = {image: row for row, image in enumerate(read_image_names(index, "train"))}
+    rows = known["image"].map(position).to_numpy()
+    outputs = {}
+    for source, path in inference.items():
+        loaded = load_inference(path)
+        outputs[source] = {name: loaded[name][rows] for name in representations}
+    labels = known["label"].to_numpy()
+    probe = draw_probe(labels, probe_size, seed=derive_seed(seed, target, "probe"))
+    table = score_sources(outputs, labels, probe, metrics=metrics, target=target, seed=seed)
+    table.to_csv(output, index=False)
+
+
+if "snakemake" in globals():
+    from distillweighted.joblog import job_log
+
+    with job_log(snakemake.log[0]):
+        main(
+            dict(zip(snakemake.params.sources, snakemake.input.inference, strict=True)),
+            Path(snakemake.input.index),
+            Path(snakemake.input.labeled),
+            Path(snakemake.output[0]),
+            target=snakemake.wildcards.target,
+            seed=int(snakemake.wildcards.seed),
+            probe_size=snakemake.params.probe_size,
+            metrics=snakemake.params.metrics,
+            representations=snakemake.params.representations,
+        )

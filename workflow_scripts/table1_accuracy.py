@@ -1,0 +1,44 @@
+"""Rule table1_accuracy: the paper's Table 1, and its standard errors over seeds."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from distillweighted.table_files import write_table
+from distillweighted.tables import method_accuracy, table1_accuracy
+
+
+def main(
+    accuracy: Path,
+    nearest: Path,
+    compute: Path,
+    outputs: dict[str, Path],
+    *,
+    default_p: float,
+    caption: str,
+) -> None:
+    """Write the table of accuracies, its standard errors, and the balanced accuracies."""
+    methods = method_accuracy(pd.read_csv(accuracy), pd.read_csv(nearest), default_p=default_p)
+    costs = pd.read_csv(compute)
+    decimals = {"gflops": 5}
+    mean, error = table1_accuracy(methods, costs)
+    balanced, _ = table1_accuracy(methods, costs, value="balanced_accuracy")
+    write_table(mean, outputs["mean"], caption=caption, decimals=decimals)
+    caption_error = f"Standard errors over seeds. {caption}"
+    write_table(error, outputs["error"], caption=caption_error, decimals=decimals)
+    caption_balanced = f"Balanced accuracy. {caption}"
+    write_table(balanced, outputs["balanced"], caption=caption_balanced, decimals=decimals)
+
+
+if "snakemake" in globals():
+    from distillweighted.joblog import job_log
+
+    with job_log(snakemake.log[0]):
+        main(
+            Path(snakemake.input.accuracy),
+            Path(snakemake.input.nearest),
+            Path(snakemake.input.compute),
+            {name: Path(snakemake.output[name]) for name in ("mean", "error", "balanced")},
+            default_p=snakemake.params.default_p,
+            caption=snakemake.params.caption,
+        )

@@ -96,6 +96,14 @@ def task_images(task):
     return {"train_images": train, "test_images": test}
 
 
+def learning_rate(row):
+    """A source architecture is fine-tuned at the rate that it was trained with."""
+    training = config["training"]
+    if row["student"] == config["student"]["architecture"]:
+        return training["learning_rate"]
+    return training["sources"]["learning_rate"]
+
+
 def used_sources(row):
     """Sources whose outputs a student is distilled from."""
     if row["method"] == "distill_single":
@@ -159,6 +167,7 @@ def members(wildcards):
             "method": row["method"],
             "objective": OBJECTIVES.get(row["method"], "distill"),
             "architecture": row["student"],
+            "learning_rate": learning_rate(row),
             "source": row["source"],
             "weights": (weights_file(row) or "").replace("<results>", results) or None,
             "initial": initial_model(row),

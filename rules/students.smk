@@ -52,8 +52,9 @@ rule evaluate_student:
         code=code_of("train_students", "evaluate_student"),
         student=student_facts,
         num_classes=lambda wc: TASKS[wc.target].num_classes,
-        settings=[
+        settings=lambda wc: [
             training_settings(),
+            learning_rate(student_row(wc)),
             config["training"]["crop_padding"],
             config["training"]["distill_labeled"],
         ],

@@ -28,7 +28,15 @@ def main(
         exclusions: target, source and reason of every exclusion in force.
     """
     outputs["config"].write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    columns = ["source", "architecture", "task", "num_classes", "test_accuracy", "gmacs", "parameters"]
+    columns = [
+        "source",
+        "architecture",
+        "task",
+        "num_classes",
+        "test_accuracy",
+        "gmacs",
+        "parameters",
+    ]
     sources = pd.DataFrame([json.loads(Path(path).read_text()) for path in metas])[columns]
     sources.to_csv(outputs["sources"], index=False)
     table = pd.DataFrame(exclusions, columns=["target", "source", "reason"])

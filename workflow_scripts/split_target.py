@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.seeds import derive_seed
 from distillweighted.data import read_image_names, read_labels, split_labeled
+from distillweighted.seeds import derive_seed
 
 
 def main(

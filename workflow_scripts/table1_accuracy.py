@@ -20,7 +20,7 @@ def main(
     """Write the table of accuracies, its standard errors, and the balanced accuracies."""
     methods = method_accuracy(pd.read_csv(accuracy), pd.read_csv(nearest), default_p=default_p)
     costs = pd.read_csv(compute)
-    decimals = {"gflops": 5}
+    decimals = {"gflops": 4}
     mean, error = table1_accuracy(methods, costs)
     balanced, _ = table1_accuracy(methods, costs, value="balanced_accuracy")
     write_table(mean, outputs["mean"], caption=caption, decimals=decimals)

@@ -20,9 +20,7 @@ def main(
 ) -> None:
     """Write the accuracy of the best ranked sources' students relative to the best students'."""
     students, scores = pd.read_csv(accuracy), pd.read_csv(similarity)
-    write_table(
-        table3_relative_accuracy(students, scores, k), outputs["relative"], caption=caption
-    )
+    write_table(table3_relative_accuracy(students, scores, k), outputs["relative"], caption=caption)
     write_table(table3_other_k(students, scores, other_k), outputs["other_k"], caption=caption)
 
 

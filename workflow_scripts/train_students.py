@@ -41,6 +41,7 @@ from distillweighted.training import (
 
 log = logging.getLogger("distillweighted.train_students")
 
+MADE_FROM = ("recipe", "objective", "architecture", "learning_rate", "initial")
 FILES = ("model.safetensors", "history.csv", "predictions.csv")
 
 
@@ -68,8 +69,8 @@ def main(
         data: train_images, test_images, index, split and labeled; no other labels.
         inference: Outputs of each source that a member may use.
         models: Model files by source name, for initialisation.
-        members: The students: recipe, method, objective, architecture, source, weights (a path or
-            None), initial (a name of `models` or None), folder (where finished files lie).
+        members: The students: recipe, method, objective, architecture, learning_rate, source, weights
+            (a path or None), initial (a name of `models` or None), folder (of the finished files).
         output: Folder to write, one folder a member.
         target: The target.
         seed: The replicate.
@@ -86,20 +87,23 @@ def main(
     torch.backends.cudnn.benchmark = False
     where = choose_device(device)
     images, rows = read_images(data["train_images"]), _split_rows(data)
-    common = json.dumps([target, seed, settings, crop_padding, distill_labeled, code])
+    common = json.dumps([target, seed, num_classes, settings, crop_padding, distill_labeled, code])
+    common_files = [data[name] for name in sorted(data)]
     output.mkdir(parents=True, exist_ok=True)
     plans: list[Plan] = []
     pending: dict[str, dict] = {}
     for member in members:
         try:
             sources = _weights_of(member)
-            files = [data["train_images"], data["labeled"], *_files(member, sources, inference, models)]
-            key = f"{fingerprint_files(files)}-{derive_seed(common, member['recipe'], *sources.items())}"
+            files = [*common_files, *_files(member, sources, inference, models)]
+            made_from = [member[name] for name in MADE_FROM]
+            made_from += sources.items()
+            key = f"{fingerprint_files(files)}-{derive_seed(common, *made_from)}"
             if _take_over(Path(member["folder"]), output / member["recipe"], key):
                 continue
             plans.append(_plan(member, sources, inference, models, images, num_classes, seed))
             pending[member["recipe"]] = {**member, "key": key, "sources": list(sources)}
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
             log.error("%s cannot be trained: %s", member["recipe"], error)
             _write_failure(output / member["recipe"], str(error))
     log.info(
@@ -163,12 +167,21 @@ def _weights_of(member: dict) -> dict[str, float]:
     return {s: float(w) for s, w in zip(table["source"], table["weight"], strict=True) if w > 0}
 
 
+def _file_of(source: str, files: Mapping[str, Path], member: dict) -> Path:
+    if source not in files:
+        raise ValueError(
+            f"{member['weights'] or member['recipe']} names the source '{source}', which may not "
+            f"serve this target (allowed: {', '.join(files)})"
+        )
+    return files[source]
+
+
 def _files(member, sources, inference, models) -> list[Path]:
     """The files besides the target's own that determine a member's result."""
     if member["method"] == "finetune_selected_source":
-        return [models[next(iter(sources))]]
+        return [_file_of(next(iter(sources)), models, member)]
     initial = [] if member["initial"] is None else [models[member["initial"]]]
-    return initial + [inference[source] for source in sources]
+    return initial + [_file_of(source, inference, member) for source in sources]
 
 
 def _plan(member, sources, inference, models, images, num_classes, seed) -> Plan:
@@ -186,13 +199,20 @@ def _plan(member, sources, inference, models, images, num_classes, seed) -> Plan
     pseudo = None
     if member["objective"] == "distill":
         outputs = [load_inference(inference[source])["pseudo_labels"] for source in sources]
+        for source, values in zip(sources, outputs, strict=True):
+            if len(values) != len(images):
+                raise ValueError(
+                    f"{inference[source]} holds {len(values)} rows for {len(images)} images"
+                )
         pseudo = PseudoLabels(
             torch.from_numpy(np.concatenate(outputs, axis=1)),
             tuple(values.shape[1] for values in outputs),
             np.array(list(sources.values())),
             tuple(sources),
         )
-    return Plan(member["recipe"], member["objective"], model, mean, std, pseudo)
+    return Plan(
+        member["recipe"], member["objective"], model, mean, std, pseudo, member["learning_rate"]
+    )
 
 
 def _take_over(finished: Path, folder: Path, key: str) -> bool:

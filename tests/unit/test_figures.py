@@ -9,10 +9,11 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from distillweighted import figure_data, figures, tables
-from distillweighted.figures import style
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
+
+from distillweighted import figure_data, figures, tables
+from distillweighted.figures import style
 
 NAN, INF = float("nan"), float("inf")
 POWERS = [0.0, 1.0, 12.0, INF]
@@ -189,6 +190,17 @@ def test_fig1_fig5_and_fig6_draw_their_numbers(run, drawn):
     assert len(mean.axes.containers[0].lines[2][0].get_segments()) == len(POWERS)  # error bars
 
 
+def test_small_models_are_shown_in_millions(run):
+    methods = tables.method_accuracy(run["accuracy"], run["nearest"])
+    small = run["compute"].assign(gmacs=[0.0013, 0.002, 0.005])
+    figure = figures.fig5_accuracy_vs_compute(figure_data.accuracy_vs_compute(methods, small))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert axes.get_xlabel().endswith("(10⁶)")
+    ticks = dict(zip(axes.get_xticks(), [t.get_text() for t in axes.get_xticklabels()]))
+    assert ticks[0.002] == "2"
+
+
 def shown_texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
 
@@ -245,8 +257,8 @@ def inside_and_apart(figure, texts):
     # Of the text alone: an annotation's own extent takes in the line to its point.
     boxes = [Text.get_window_extent(text) for text in texts]
     for number, box in enumerate(boxes):
-        assert 0 <= box.x0 and box.x1 <= figure.bbox.x1, texts[number]
-        assert 0 <= box.y0 and box.y1 <= figure.bbox.y1, texts[number]
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, texts[number]
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.y1, texts[number]
         for other in range(number):
             assert not box.padded(-0.5).overlaps(boxes[other].padded(-0.5)), (
                 texts[number],

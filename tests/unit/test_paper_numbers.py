@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from distillweighted import correlation, paper_numbers, tables
 from distillweighted.comparison import COLUMNS, comparison_with_paper
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from distillweighted import table_files
 
 NAN = float("nan")

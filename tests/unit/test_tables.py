@@ -7,9 +7,10 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
-from distillweighted import correlation, figure_data, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from distillweighted import correlation, figure_data, tables
 
 NAN = float("nan")
 SOURCES = ["a_x", "a_y", "b_x", "b_y", "c_x"]
@@ -284,13 +285,13 @@ def test_faulty_scores():
     a, s = grid.accuracy, grid.similarity
     parc = (s["target"] == "t2") & (s["metric"] == "parc")
     constant = s.assign(score=s["score"].mask(parc, 0.25))
-    with pytest.raises(ValueError, match="'t2', seed 0, parc of features: all scores are 0.25"):
+    with pytest.raises(ValueError, match=r"'t2', seed 0, parc of features: all scores are 0\.25"):
         correlation.table2_correlation(a, constant)
     correlation.table3_relative_accuracy(a, constant)  # ties are broken by name
     same = a.assign(accuracy=50.0)
-    with pytest.raises(ValueError, match="'t.', seed 0, cka of pseudo_labels: all accuracies"):
+    with pytest.raises(ValueError, match=r"'t.', seed 0, cka of pseudo_labels: all accuracies"):
         correlation.table2_correlation(same, s)
-    with pytest.raises(ValueError, match="no finite score .*'t2'.*'b_x'"):
+    with pytest.raises(ValueError, match=r"no finite score .*'t2'.*'b_x'"):
         correlation.table2_correlation(a, s[~(parc & (s["source"] == "b_x"))])
     with pytest.raises(ValueError, match="two scores"):
         correlation.table2_correlation(a, pd.concat([s, s.iloc[:1]]))

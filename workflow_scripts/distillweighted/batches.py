@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from distillweighted.seeds import derive_seed
@@ -67,7 +66,9 @@ def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tenso
     if padding == 0:
         return images
     n, _, height, width = images.shape
-    padded = F.pad(images.float(), (padding,) * 4, mode="reflect").to(torch.uint8)
+    # torch pads no bytes by reflection, so numpy does.
+    margins = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    padded = torch.from_numpy(np.pad(images.numpy(), margins, mode="reflect"))
     top, left = (torch.from_numpy(rng.integers(0, 2 * padding + 1, n)) for _ in range(2))
     rows = top[:, None] + torch.arange(height)
     columns = left[:, None] + torch.arange(width)
@@ -91,7 +92,8 @@ def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
         ]
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed, which would also seed CUDA's generator: a student draws from that.
+        torch.random.default_generator.manual_seed(seed)
         return torch.stack([transform(image) for image in images])
 
 
@@ -117,7 +119,7 @@ class TargetBatches:
         crop_padding: int,
         seed: int,
     ):
-        self._images, self._labels = images, torch.from_numpy(np.asarray(labels, np.int64))
+        self._images, self._labels = images, torch.from_numpy(np.array(labels, np.int64))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
         self._padding, self._seed = crop_padding, seed
         self._streams: dict[tuple[str, int], tuple[IndexStream, np.random.Generator]] = {}
@@ -135,7 +137,7 @@ class TargetBatches:
     def unlabeled(self, size: int) -> tuple[Tensor, Tensor]:
         """This step's batch to distil on: weakly augmented uint8 [size, 3, h, w], rows [size]."""
         images, positions = self._batch("unlabeled", size)
-        return images, torch.from_numpy(self._rows["unlabeled"])[positions]
+        return images, torch.from_numpy(self._rows["unlabeled"][positions])
 
     def unlabeled_strong(self, size: int, step: int) -> Tensor:
         """The strong views of the images of `unlabeled(size)`, uint8 [size, 3, h, w]."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "distillweighted"
@@ -22,65 +24,121 @@ def fingerprint_files(paths: Iterable[Path]) -> str:
 def fingerprint_code(*scripts: Path) -> str:
     """SHA-256 over scripts and every module of this library that they import, however indirectly.
 
-    Comments, docstrings and formatting do not count, so editing those redoes nothing.
+    Comments, docstrings and formatting do not count, so editing those redoes nothing. The tables
+    (CSV) that lie in an imported package count as they are.
 
     Args:
         scripts: Python files beside the library's folder.
     """
     digest = hashlib.sha256()
-    for path in sorted(_import_closure(scripts)):
-        digest.update(ast.dump(_without_docstrings(_parse(path))).encode())
+    for path in sorted(import_closure(*scripts)):
+        digest.update(_read(path).code)
+        if path.name == "__init__.py":
+            for table in sorted(path.parent.glob("*.csv")):
+                digest.update(table.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def import_closure(*scripts: Path) -> set[Path]:
+    """The scripts and every module of this library that they import, lazily imported ones too.
 
+    A package's `__init__` counts where it does something of its own. One that only passes on names
+    of its modules counts only where a name is taken from it: otherwise every figure would depend on
+    every other. The library's own `__init__` never counts; it holds nothing but the version.
 
-def _import_closure(scripts: Iterable[Path]) -> set[Path]:
+    Args:
+        scripts: Python files beside the library's folder.
+    """
     pending = [Path(script).resolve() for script in scripts]
     root = pending[0].parent
     found: set[Path] = set()
     while pending:
         path = pending.pop()
-        if path in found:
-            continue
-        found.add(path)
-        for name in _imported_names(_parse(path)):
-            pending += _module_files(root, name)
+        if path not in found:
+            found.add(path)
+            pending += _imported_files(root, path)
     return found
 
 
-def _imported_names(tree: ast.Module) -> Iterable[str]:
-    """Dotted names that a module imports from this library, lazily imported ones too."""
+@dataclass(frozen=True)
+class _Module:
+    """What counts of a file: its code, its imports (level, dotted name, names), its nature."""
+
+    code: bytes
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    only_passes_names_on: bool
+
+
+def _read(path: Path) -> _Module:
+    return _analyse(path.read_text(encoding="utf-8"), str(path))
+
+
+@functools.cache
+def _analyse(text: str, path: str) -> _Module:
+    tree = ast.parse(text, filename=path)
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            # `from package import module` names a module where there is one.
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            imports += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            imports.append((node.level, node.module or "", names))
+        for block in ("body", "orelse", "finalbody"):
+            statements = getattr(node, block, None)
+            if isinstance(statements, list):
+                setattr(node, block, [s for s in statements if not _is_docstring(s)])
+    return _Module(
+        code=ast.dump(tree).encode(),
+        imports=tuple(imports),
+        only_passes_names_on=all(_passes_names_on(statement) for statement in tree.body),
+    )
 
 
-def _module_files(root: Path, name: str) -> list[Path]:
-    parts = name.split(".")
-    if parts[0] != PACKAGE:
-        return []
+def _is_docstring(statement: ast.AST) -> bool:
+    """Whether a statement is a text on its own, which does nothing wherever it stands."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _passes_names_on(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.ImportFrom):
+        return statement.level > 0 or (statement.module or "").split(".")[0] == PACKAGE
+    if isinstance(statement, ast.Assign):
+        return [ast.unparse(target) for target in statement.targets] == ["__all__"]
+    return False
+
+
+def _imported_files(root: Path, path: Path) -> Iterator[Path]:
+    """Files of this library that the imports of a file name."""
+    for level, name, members in _read(path).imports:
+        base = name.split(".") if name else []
+        if level > 0:
+            package = path.relative_to(root).parent.parts
+            base = [*package[: len(package) - level + 1], *base]
+        if not members:
+            yield from _files_of(root, base)
+        for member in members:
+            # `from package import name` names a module where there is one.
+            is_module = _find_module(root, [*base, member]) is not None
+            yield from _files_of(root, [*base, member] if is_module else base)
+
+
+def _files_of(root: Path, parts: list[str]) -> Iterator[Path]:
+    """The module of a dotted name, and each `__init__` on the way to it that does something."""
+    for end in range(2, len(parts) + 1):
+        module = _find_module(root, parts[:end])
+        if module and (end == len(parts) or not _read(module).only_passes_names_on):
+            yield module
+
+
+def _find_module(root: Path, parts: list[str]) -> Path | None:
+    if parts[:1] != [PACKAGE] or len(parts) < 2:
+        return None
     path = root.joinpath(*parts)
-    if path.with_suffix(".py").is_file():
-        return [path.with_suffix(".py")]
-    if (path / "__init__.py").is_file() and len(parts) > 1:
-        return [path / "__init__.py"]
-    return []
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) or not body:
-            continue
-        first = body[0]
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-            if isinstance(first.value.value, str):
-                node.body = body[1:] or [ast.Pass()]
-    return tree
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None

@@ -64,7 +64,18 @@ def save_inference(path: Path, outputs: Mapping[str, np.ndarray], meta: Mapping[
 
 
 def load_inference(path: Path) -> dict[str, np.ndarray]:
-    """A source's outputs for a target: features [n, d] and pseudo_labels [n, c]."""
+    """A source's outputs for a target: features [n, d] and pseudo_labels [n, c].
+
+    Raises:
+        ValueError: Where the file does not hold them.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    return load_file(path)
+    try:
+        outputs = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} does not hold a source's outputs: {error}") from error
+    if not {"features", "pseudo_labels"} <= outputs.keys():
+        raise ValueError(f"{path} does not hold a source's outputs, but {sorted(outputs)}")
+    return outputs

@@ -221,6 +221,6 @@ def load_model(path: Path) -> tuple[Classifier, dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         model = build_model(metadata["architecture"], metadata["num_classes"], seed=0)
         model.load_state_dict(tensors)
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a model that this project wrote: {error}") from error
     return model, metadata

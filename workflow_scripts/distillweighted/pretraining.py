@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from distillweighted.batches import TargetBatches, normalize
-from distillweighted.seeds import derive_seed
 from distillweighted.losses import labeled_loss
 from distillweighted.models import Classifier, build_model
+from distillweighted.seeds import derive_seed
 from distillweighted.training import TrainingError, predict
 
 log = logging.getLogger(__name__)
@@ -91,8 +91,8 @@ def train_source(
             loss.backward()
             optimizer.step()
             schedule.step()
-            if step % interval == 0:
-                value = float(loss)
+            if step % interval == 0 or step == settings.steps:
+                value = float(loss.detach())
                 if not np.isfinite(value):
                     raise TrainingError(
                         f"the loss of source {architecture} is {value} by step {step}; lower "

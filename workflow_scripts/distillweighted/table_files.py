@@ -164,3 +164,9 @@ def _latex(table: pd.DataFrame, cells: list[list[str | None]], caption: str) -> 
     lines += [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
     lines += [" & ".join(row) + r" \\" for row in body]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(print_table1(pd.read_csv(sys.argv[1])))

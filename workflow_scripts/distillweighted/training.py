@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from distillweighted import losses
 from distillweighted.batches import TargetBatches, load_images, normalize
-from distillweighted.seeds import derive_seed
 from distillweighted.models import Classifier
+from distillweighted.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Plan:
         mean: Mean of the inputs, by channel, in 0..1.
         std: Their standard deviation.
         pseudo_labels: For distill.
+        learning_rate: Its peak learning rate; None takes that of the settings.
     """
 
     recipe: str
@@ -84,6 +85,7 @@ class Plan:
     mean: Sequence[float]
     std: Sequence[float]
     pseudo_labels: PseudoLabels | None = None
+    learning_rate: float | None = None
 
 
 @dataclass
@@ -111,11 +113,12 @@ class _Student:
             self.heads = _source_heads(self.model.num_features, plan.pseudo_labels, seed=seed)
             self.heads.to(device)
             parameters += list(self.heads.parameters())
+        self.learning_rate = plan.learning_rate or settings.learning_rate
         self.optimizer = torch.optim.AdamW(
-            parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            parameters, lr=self.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, settings.learning_rate, total_steps=settings.steps + 1
+            self.optimizer, self.learning_rate, total_steps=settings.steps + 1
         )
         self.objective = _OBJECTIVES[plan.objective]
 
@@ -126,6 +129,7 @@ class _Student:
     def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
         # Layers such as dropout draw from the global state: set it, so that company does not matter.
         torch.manual_seed(derive_seed(self.seed, "step", step))
+        self.learning_rate = self.schedule.get_last_lr()[0]
         amp = self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
             parts = self.objective(self, batches, step)
@@ -138,8 +142,8 @@ class _Student:
 
 def _source_heads(width: int, pseudo_labels: PseudoLabels, *, seed: int) -> nn.Linear:
     """One linear head a source, side by side; a source's head starts alike in every student."""
-    heads = nn.Linear(width, sum(pseudo_labels.sizes))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
+        heads = nn.Linear(width, sum(pseudo_labels.sizes))
         row = 0
         for name, size in zip(pseudo_labels.names, pseudo_labels.sizes, strict=True):
             torch.manual_seed(derive_seed(seed, "head", name))
@@ -255,13 +259,13 @@ def train_students(
 def _record(student: _Student, parts: dict[str, Tensor], step: int) -> None:
     values = {name: float(value) for name, value in parts.items()}
     if not np.isfinite(values["loss"]):
-        rate = student.settings.learning_rate
+        rate = student.learning_rate
         raise TrainingError(
             f"the loss is {values['loss']} by step {step} ("
             + ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "loss")
             + f"); lower training.learning_rate (now {rate:g})"
         )
-    row = {"step": step, "learning_rate": student.schedule.get_last_lr()[0], **values}
+    row = {"step": step, "learning_rate": student.learning_rate, **values}
     student.outcome.history.append(row)
 
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distillweighted.embedded.canvas import blend, draw_colour_pairs, per_image, photograph, smooth_fields
+from distillweighted.embedded.canvas import (
+    blend,
+    draw_colour_pairs,
+    per_image,
+    photograph,
+    smooth_fields,
+)
 from distillweighted.embedded.draws import spread_levels
 
 HARDNESS = 0.55

@@ -64,12 +64,14 @@ def fig5_accuracy_vs_compute(table: pd.DataFrame, methods: Sequence[str] = tuple
                 ),
                 **_look(point.method),
             )
-    axes.set_xlabel("Multiply-accumulates of one forward pass (10⁹)")
+    # Small models are told in millions: 0.0013 is harder to read than 1.3.
+    unit, factor = ("10⁹", 1) if table["gmacs"].max() >= 0.1 else ("10⁶", 1000)
+    axes.set_xlabel(f"Multiply-accumulates of one forward pass ({unit})")
     n_targets = table["n_targets"].iloc[0]
     axes.set_ylabel(f"Mean test accuracy over {n_targets} target{'s' if n_targets > 1 else ''} (%)")
     axes.margins(x=0.12, y=0.16)
     axes.grid()
-    _label_ticks(axes, table["gmacs"].min(), table["gmacs"].max())
+    _label_ticks(axes, table["gmacs"].min(), table["gmacs"].max(), factor)
     handles = [
         Line2D([], [], label=style.method_label(method), **_look(method))
         for method in methods
@@ -98,10 +100,10 @@ def _aside(method: str) -> float:
     return {"distill_nearest": -3.5, "distill_weighted": 3.5}.get(method, 0.0)
 
 
-def _label_ticks(axes: Axes, low: float, high: float) -> None:
-    """Plain numbers instead of powers of ten, at 1, 2 and 5 of each decade."""
+def _label_ticks(axes: Axes, low: float, high: float, factor: float) -> None:
+    """Plain numbers, times `factor`, instead of powers of ten, at 1, 2 and 5 of each decade."""
     axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5), numticks=20))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{factor * x:g}"))
     axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     if high < 3 * low:  # a narrower range can lie between two ticks
         axes.set_xlim(low / 2.6, high * 2.6)

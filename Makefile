@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo mini-paper test test-slow lint bench rulegraph clean
+.PHONY: demo mini-paper test test-slow lint bench rulegraph docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
@@ -29,8 +29,14 @@ lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 	$(BIN)/snakefmt --check Snakefile rules
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
 
-rulegraph: $(VENV)/.installed  ## docs/rulegraph.mmd, the picture in the README
-	$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null > docs/rulegraph.mmd
+bench: $(VENV)/.installed  ## speed, as ratios measured in one run
+	$(BIN)/python tests/bench.py
+
+rulegraph: $(VENV)/.installed  ## the rule graph in Mermaid, as it stands in the README
+	@$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null | grep -vE "^---|^title|style id"
+
+docs-figures:  ## the README's figures, from a finished `make mini-paper`
+	cp $(foreach f,fig1_weightings fig3_single_source fig6_effect_of_p,results/mini_paper/figures/$(f).png) docs/
 
 clean:  ## remove the environment; results stay
 	rm -rf $(VENV)

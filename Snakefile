@@ -18,7 +18,7 @@ report: "rules/captions/report.rst"
 
 
 pathvars:
-    results="results/" + config["name"],
+    results=RESULTS,
 
 
 wildcard_constraints:

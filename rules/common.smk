@@ -14,15 +14,14 @@ from distillweighted.config import ConfigError, read_config
 from distillweighted.embedded import TASKS
 from distillweighted.fingerprint import fingerprint_code
 
-SCHEMA = yaml.safe_load(
-    (Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text()
-)
+SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
     # In place, so that the report's captions see the defaults too.
     config.update(read_config(config, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+RESULTS = f"results/{config['name']}"
 TARGETS = config["targets"]
 SEEDS = config["seeds"]
 SOURCES = {source.name: source for source in grid.list_sources(config)}
@@ -160,7 +159,6 @@ def student_row(wildcards):
 
 def members(wildcards):
     """What a training job is told of each of its students."""
-    results = "results/" + config["name"]
     return [
         {
             "recipe": row["recipe"],
@@ -169,9 +167,9 @@ def members(wildcards):
             "architecture": row["student"],
             "learning_rate": learning_rate(row),
             "source": row["source"],
-            "weights": (weights_file(row) or "").replace("<results>", results) or None,
+            "weights": (weights_file(row) or "").replace("<results>", RESULTS) or None,
             "initial": initial_model(row),
-            "folder": f"{results}/students/{row['target']}/{row['recipe']}/seed{row['seed']}",
+            "folder": f"{RESULTS}/students/{row['target']}/{row['recipe']}/seed{row['seed']}",
         }
         for row in cohort_rows(wildcards)
     ]
@@ -199,8 +197,7 @@ def training_settings():
 
 def student_files(name):
     return [
-        f"<results>/students/{target}/{recipe}/seed{seed}/{name}"
-        for target, recipe, seed in ROWS
+        f"<results>/students/{target}/{recipe}/seed{seed}/{name}" for target, recipe, seed in ROWS
     ]
 
 
@@ -229,8 +226,7 @@ def table_files(name):
 
 def sources_by_task():
     return [
-        {"source": s.name, "architecture": s.architecture, "task": s.task}
-        for s in SOURCES.values()
+        {"source": s.name, "architecture": s.architecture, "task": s.task} for s in SOURCES.values()
     ]
 
 

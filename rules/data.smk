@@ -12,6 +12,12 @@ rule prepare_task:
         "<results>/logs/prepare_task/{task}.log",
     benchmark:
         "<results>/benchmarks/prepare_task/{task}.tsv"
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
     params:
         code=code_of("prepare_task"),
         settings=lambda wc: {
@@ -20,12 +26,6 @@ rule prepare_task:
             "image_size": config["embedded"]["image_size"],
             **task_images(wc.task),
         },
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/prepare_task.py"
 
@@ -39,15 +39,15 @@ rule split_target:
         labeled="<results>/splits/{target}/seed{seed}_labeled.csv",
     log:
         "<results>/logs/split_target/{target}-seed{seed}.log",
-    params:
-        code=code_of("split_target"),
-        fraction=config["training"]["label_fraction"],
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("split_target"),
+        fraction=config["training"]["label_fraction"],
     script:
         "../workflow_scripts/split_target.py"
 

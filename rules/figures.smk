@@ -9,22 +9,22 @@ rule fig1_weightings:
         pdf="<results>/figures/fig1_weightings.pdf",
         png=report(
             "<results>/figures/fig1_weightings.png",
-            caption="../captions/fig1_weightings.rst",
+            caption="captions/fig1_weightings.rst",
             category="Figures",
             labels={"item": "Figure 1", "shows": "accuracy by weighting"},
         ),
     log:
         "<results>/logs/fig1_weightings.log",
-    params:
-        code=code_of("fig1_weightings"),
-        default_p=METHODS["default_p"],
-        targets=config["figures"]["fig1_targets"],
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("fig1_weightings"),
+        default_p=METHODS["default_p"],
+        targets=config["figures"]["fig1_targets"],
     script:
         "../workflow_scripts/fig1_weightings.py"
 
@@ -39,23 +39,23 @@ rule fig3_single_source:
         pdf="<results>/figures/fig3_single_source.pdf",
         png=report(
             "<results>/figures/fig3_single_source.png",
-            caption="../captions/fig3_single_source.rst",
+            caption="captions/fig3_single_source.rst",
             category="Figures",
             labels={"item": "Figure 3", "shows": "single-source students"},
         ),
     log:
         "<results>/logs/fig3_single_source.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         code=code_of("fig3_single_source"),
         default_p=METHODS["default_p"],
         metric=WEIGHTING["metric"],
         representation=WEIGHTING["representation"],
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/fig3_single_source.py"
 
@@ -69,23 +69,23 @@ rule fig4_similarity_vs_accuracy:
         pdf="<results>/figures/fig4_similarity_vs_accuracy.pdf",
         png=report(
             "<results>/figures/fig4_similarity_vs_accuracy.png",
-            caption="../captions/fig4_similarity_vs_accuracy.rst",
+            caption="captions/fig4_similarity_vs_accuracy.rst",
             category="Figures",
             labels={"item": "Figure 4", "shows": "similarity and accuracy"},
         ),
     log:
         "<results>/logs/fig4_similarity_vs_accuracy.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         code=code_of("fig4_similarity_vs_accuracy"),
         metric=WEIGHTING["metric"],
         representation=WEIGHTING["representation"],
         sources=sources_by_task(),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/fig4_similarity_vs_accuracy.py"
 
@@ -99,21 +99,21 @@ rule fig5_accuracy_vs_compute:
         pdf="<results>/figures/fig5_accuracy_vs_compute.pdf",
         png=report(
             "<results>/figures/fig5_accuracy_vs_compute.png",
-            caption="../captions/fig5_accuracy_vs_compute.rst",
+            caption="captions/fig5_accuracy_vs_compute.rst",
             category="Figures",
             labels={"item": "Figure 5", "shows": "accuracy and compute"},
         ),
     log:
         "<results>/logs/fig5_accuracy_vs_compute.log",
-    params:
-        code=code_of("fig5_accuracy_vs_compute"),
-        default_p=METHODS["default_p"],
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("fig5_accuracy_vs_compute"),
+        default_p=METHODS["default_p"],
     script:
         "../workflow_scripts/fig5_accuracy_vs_compute.py"
 
@@ -126,20 +126,20 @@ rule fig6_effect_of_p:
         pdf="<results>/figures/fig6_effect_of_p.pdf",
         png=report(
             "<results>/figures/fig6_effect_of_p.png",
-            caption="../captions/fig6_effect_of_p.rst",
+            caption="captions/fig6_effect_of_p.rst",
             category="Figures",
             labels={"item": "Figure 6", "shows": "effect of p"},
         ),
     log:
         "<results>/logs/fig6_effect_of_p.log",
-    params:
-        code=code_of("fig6_effect_of_p"),
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("fig6_effect_of_p"),
     script:
         "../workflow_scripts/fig6_effect_of_p.py"
 

@@ -11,16 +11,16 @@ rule infer_source:
         "<results>/logs/infer_source/{target}-{source}.log",
     benchmark:
         "<results>/benchmarks/infer_source/{target}-{source}.tsv"
-    params:
-        code=code_of("infer_source"),
-        device=config["device"],
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=GPUS,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("infer_source"),
+        device=config["device"],
     script:
         "../workflow_scripts/infer_source.py"
 

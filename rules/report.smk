@@ -9,24 +9,30 @@ rule describe_run:
         config="<results>/config.yaml",
         sources=report(
             "<results>/tables/sources.csv",
-            caption="../captions/sources.rst",
+            caption="captions/sources.rst",
             category="Run",
             labels={"item": "Sources", "shows": "accuracy and cost"},
         ),
         exclusions=report(
             "<results>/tables/exclusions.csv",
-            caption="../captions/exclusions.rst",
+            caption="captions/exclusions.rst",
             category="Run",
             labels={"item": "Exclusions", "shows": "sources kept from targets"},
         ),
         versions=report(
             "<results>/tables/versions.csv",
-            caption="../captions/versions.rst",
+            caption="captions/versions.rst",
             category="Run",
             labels={"item": "Versions", "shows": "packages and machine"},
         ),
     log:
         "<results>/logs/describe_run.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
     params:
         code=code_of("describe_run"),
         config=config,
@@ -35,12 +41,6 @@ rule describe_run:
             for target in TARGETS
             for name, reason in grid.excluded_sources(config, target).items()
         ],
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/describe_run.py"
 
@@ -63,13 +63,15 @@ rule report:
     log:
         "<results>/logs/report.log",
     localrule: True
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        snakefile=workflow.main_snakefile,
     shell:
-        "snakemake --snakefile {workflow.snakefile:q} --configfile {input.config:q} --nolock "
+        "snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
         "--report {output:q} figures tables describe_run > {log:q} 2>&1 "
-        "&& ! grep -iE 'error|exception' {log:q}"
+        "&& ! grep -E '[(](WARNING|ERROR|SEVERE)/' {log:q}"

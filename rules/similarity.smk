@@ -14,18 +14,18 @@ rule score_similarity:
         "<results>/logs/score_similarity/{target}-seed{seed}.log",
     benchmark:
         "<results>/benchmarks/score_similarity/{target}-seed{seed}.tsv"
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         code=code_of("score_similarity"),
         sources=lambda wc: ADMISSIBLE[wc.target],
         probe_size=config["probe"]["size"],
         metrics=config["similarity"]["metrics"],
         representations=config["similarity"]["representations"],
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/score_similarity.py"
 

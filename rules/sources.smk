@@ -15,6 +15,13 @@ rule train_source:
         "<results>/logs/train_source/{source}.log",
     benchmark:
         "<results>/benchmarks/train_source/{source}.tsv"
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=GPUS,
     params:
         code=code_of("train_source"),
         architecture=lambda wc: model_architecture(wc.source),
@@ -29,13 +36,6 @@ rule train_source:
             "weight_decay": config["training"]["sources"]["weight_decay"],
             "crop_padding": config["training"]["crop_padding"],
         },
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=GPUS,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/train_source.py"
 

@@ -10,6 +10,13 @@ rule train_students:
         "<results>/logs/train_students/{target}-seed{seed}-{cohort}.log",
     benchmark:
         "<results>/benchmarks/train_students/{target}-seed{seed}-{cohort}.tsv"
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=GPUS,
     params:
         code=code_of("train_students"),
         members=members,
@@ -21,13 +28,6 @@ rule train_students:
         crop_padding=config["training"]["crop_padding"],
         distill_labeled=config["training"]["distill_labeled"],
         device=config["device"],
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=120,
-        gpu=GPUS,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/train_students.py"
 
@@ -48,6 +48,12 @@ rule evaluate_student:
         model="<results>/students/{target}/{recipe}/seed{seed}/model.safetensors",
     log:
         "<results>/logs/evaluate_student/{target}-seed{seed}-{recipe}.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
     params:
         code=code_of("train_students", "evaluate_student"),
         student=student_facts,
@@ -58,12 +64,6 @@ rule evaluate_student:
             config["training"]["crop_padding"],
             config["training"]["distill_labeled"],
         ],
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/evaluate_student.py"
 

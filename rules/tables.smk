@@ -15,15 +15,15 @@ rule collect_accuracy:
         compute="<results>/tables/compute.csv",
     log:
         "<results>/logs/collect_accuracy.log",
-    params:
-        code=code_of("collect_accuracy"),
-        pairs=[(target, seed) for target in TARGETS for seed in SEEDS],
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=20,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("collect_accuracy"),
+        pairs=[(target, seed) for target in TARGETS for seed in SEEDS],
     script:
         "../workflow_scripts/collect_accuracy.py"
 
@@ -39,34 +39,34 @@ rule table1_accuracy:
         table_files("table1_balanced_accuracy")[1:],
         mean=report(
             "<results>/tables/table1_accuracy.csv",
-            caption="../captions/table1_accuracy.rst",
+            caption="captions/table1_accuracy.rst",
             category="Tables",
             labels={"item": "Table 1", "shows": "accuracy"},
         ),
         error=report(
             "<results>/tables/table1_standard_error.csv",
-            caption="../captions/table1_accuracy.rst",
+            caption="captions/table1_accuracy.rst",
             category="Tables",
             labels={"item": "Table 1", "shows": "standard errors over seeds"},
         ),
         balanced=report(
             "<results>/tables/table1_balanced_accuracy.csv",
-            caption="../captions/table1_accuracy.rst",
+            caption="captions/table1_accuracy.rst",
             category="Tables",
             labels={"item": "Table 1", "shows": "balanced accuracy"},
         ),
     log:
         "<results>/logs/table1_accuracy.log",
-    params:
-        code=code_of("table1_accuracy"),
-        default_p=METHODS["default_p"],
-        caption=caption_line(),
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("table1_accuracy"),
+        default_p=METHODS["default_p"],
+        caption=caption_line(),
     script:
         "../workflow_scripts/table1_accuracy.py"
 
@@ -81,34 +81,34 @@ rule table2_correlation:
         table_files("table2_other_coefficients")[1:],
         correlation=report(
             "<results>/tables/table2_correlation.csv",
-            caption="../captions/table2_correlation.rst",
+            caption="captions/table2_correlation.rst",
             category="Tables",
             labels={"item": "Table 2", "shows": "Spearman correlation"},
         ),
         intervals=report(
             "<results>/tables/table2_intervals.csv",
-            caption="../captions/table2_correlation.rst",
+            caption="captions/table2_correlation.rst",
             category="Tables",
             labels={"item": "Table 2", "shows": "95% intervals"},
         ),
         others=report(
             "<results>/tables/table2_other_coefficients.csv",
-            caption="../captions/table2_correlation.rst",
+            caption="captions/table2_correlation.rst",
             category="Tables",
             labels={"item": "Table 2", "shows": "other coefficients"},
         ),
     log:
         "<results>/logs/table2_correlation.log",
-    params:
-        code=code_of("table2_correlation"),
-        bootstrap=config["figures"]["bootstrap"],
-        caption=caption_line(),
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=20,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("table2_correlation"),
+        bootstrap=config["figures"]["bootstrap"],
+        caption=caption_line(),
     script:
         "../workflow_scripts/table2_correlation.py"
 
@@ -122,36 +122,35 @@ rule table3_relative_accuracy:
         table_files("table3_other_k")[1:],
         relative=report(
             "<results>/tables/table3_relative_accuracy.csv",
-            caption="../captions/table3_relative_accuracy.rst",
+            caption="captions/table3_relative_accuracy.rst",
             category="Tables",
             labels={"item": "Table 3", "shows": "relative accuracy, k = 3"},
         ),
         other_k=report(
             "<results>/tables/table3_other_k.csv",
-            caption="../captions/table3_relative_accuracy.rst",
+            caption="captions/table3_relative_accuracy.rst",
             category="Tables",
             labels={"item": "Table 3", "shows": "relative accuracy, other k"},
         ),
     log:
         "<results>/logs/table3_relative_accuracy.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         code=code_of("table3_relative_accuracy"),
         k=3,
         other_k=config["figures"]["other_k"],
         caption=caption_line(),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/table3_relative_accuracy.py"
 
 
 rule comparison_with_paper:
     input:
-        table1="<results>/tables/table1_accuracy.csv",
         **(
             {
                 "table2": "<results>/tables/table2_correlation.csv",
@@ -160,19 +159,20 @@ rule comparison_with_paper:
             if HAS_CORRELATIONS
             else {}
         ),
+        table1="<results>/tables/table1_accuracy.csv",
     output:
         table_files("comparison_with_paper")[1:],
         csv="<results>/tables/comparison_with_paper.csv",
     log:
         "<results>/logs/comparison_with_paper.log",
-    params:
-        code=code_of("comparison_with_paper"),
+    conda:
+        "../envs/distillweighted.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
+    params:
+        code=code_of("comparison_with_paper"),
     script:
         "../workflow_scripts/comparison_with_paper.py"
 

@@ -8,6 +8,12 @@ rule compute_weights:
         "<results>/weights/{target}/seed{seed}/{recipe}.csv",
     log:
         "<results>/logs/compute_weights/{target}-seed{seed}-{recipe}.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
     params:
         code=code_of("compute_weights"),
         recipe=lambda wc: WEIGHT_RECIPES[wc.recipe],
@@ -18,12 +24,6 @@ rule compute_weights:
         architectures=lambda wc: {
             name: SOURCES[name].architecture for name in ADMISSIBLE[wc.target]
         },
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    conda:
-        "../envs/distillweighted.yaml"
     script:
         "../workflow_scripts/compute_weights.py"
 

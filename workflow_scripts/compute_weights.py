@@ -1,10 +1,10 @@
 """Rule compute_weights: turn similarity scores into one recipe's weights over the sources."""
 
+import csv
 import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from distillweighted.seeds import derive_seed
 from distillweighted.weights import (
@@ -16,7 +16,7 @@ from distillweighted.weights import (
 
 
 def weigh(
-    scores: pd.Series,
+    scores: dict[str, float],
     *,
     method: str,
     p: float,
@@ -27,18 +27,19 @@ def weigh(
     fallback: str | None,
     random_sources: int | None,
 ) -> np.ndarray:
-    """The weights [S] of one recipe, for scores [S] ordered by source."""
+    """The weights [S] of one recipe, for the scores of S sources ordered by name."""
+    values = np.array(list(scores.values()))
     if method == "distill_weighted":
-        return similarity_weights(scores.to_numpy(), p, fallback=fallback)
+        return similarity_weights(values, p, fallback=fallback)
     if method == "distill_inverse":
-        return inverse_weights(scores.to_numpy())
+        return inverse_weights(values)
     if method == "distill_random_weights":
         count = None if random_sources is None else min(random_sources, len(scores))
         stream = derive_seed(seed, target, "random weights")
         return random_weights(len(scores), seed=stream, draw=draw, num_nonzero=count)
     if method == "finetune_selected_source":
         # A ranking, not eq. 5: the best of this architecture, whatever the sign of its score.
-        return one_hot_weights(list(scores.index), scores.idxmax())
+        return one_hot_weights(list(scores), max(scores, key=scores.__getitem__))
     raise ValueError(f"method '{method}' has no weights over sources")
 
 
@@ -69,11 +70,16 @@ def main(
         random_sources: How many sources random weights cover; None for all.
         architectures: Architecture of each source.
     """
-    table = pd.read_csv(similarity)
-    chosen = table[(table["metric"] == metric) & (table["representation"] == representation)]
-    scores = chosen.set_index("source")["score"].sort_index()
+    with open(similarity, encoding="utf-8", newline="") as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if (row["metric"], row["representation"]) == (metric, representation)
+        ]
+    scores = {row["source"]: float(row["score"]) for row in rows}
     if recipe["architecture"] is not None:
-        scores = scores[[architectures[name] == recipe["architecture"] for name in scores.index]]
+        scores = {s: e for s, e in scores.items() if architectures[s] == recipe["architecture"]}
+    scores = dict(sorted(scores.items()))
     p = math.inf if recipe["p"] == "inf" else recipe["p"]
     try:
         weights = weigh(
@@ -90,7 +96,10 @@ def main(
             "configuration: choose another similarity.weighting.metric or representation, set "
             "similarity.weighting.fallback (equal or nearest), or exclude sources"
         ) from error
-    pd.DataFrame({"source": scores.index, "weight": weights}).to_csv(output, index=False)
+    with open(output, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["source", "weight"])
+        table.writerows(zip(scores, weights.tolist(), strict=True))
 
 
 if "snakemake" in globals():

@@ -69,8 +69,9 @@ def main(
         data: train_images, test_images, index, split and labeled; no other labels.
         inference: Outputs of each source that a member may use.
         models: Model files by source name, for initialisation.
-        members: The students: recipe, method, objective, architecture, learning_rate, source, weights
-            (a path or None), initial (a name of `models` or None), folder (of the finished files).
+        members: The students: recipe, method, objective, architecture, learning_rate, source,
+            weights (a path or None), initial (a name of `models` or None), folder (of the finished
+            files).
         output: Folder to write, one folder a member.
         target: The target.
         seed: The replicate.

@@ -39,9 +39,7 @@ def test_a_task_comes_back_as_written(folder):
         names = read_image_names(folder / "images.csv", pool)
         assert len(set(names)) == len(labels)
         np.testing.assert_array_equal(read_labels(folder / "labels.csv", names), labels)
-        np.testing.assert_array_equal(
-            read_labels(folder / "labels.csv", names[::-1]), labels[::-1]
-        )
+        np.testing.assert_array_equal(read_labels(folder / "labels.csv", names[::-1]), labels[::-1])
     assert read_meta(folder) == {
         "task": "fruit",
         "classes": ["fig", "lime", "plum"],

@@ -1,8 +1,8 @@
 """Reading and checking a run's configuration before any work starts.
 
-`read_config` turns a raw mapping into a complete, valid one: the schema rejects unknown keys and fills
-defaults, the checks below reject values that no schema can (names that do not exist, a probe smaller
-than its classes). Every error names the key, the value and what is allowed.
+`read_config` turns a raw mapping into a complete, valid one: the schema rejects unknown keys and
+fills defaults, the checks below reject values that no schema can (names that do not exist, a probe
+smaller than its classes). Every error names the key, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class _Oddity:
 class _PlainCopy:
     """Copies nested mappings and lists; what YAML allows and JSON does not becomes a problem.
 
-    YAML has keys that are no text, anchors that share a value between keys (filling defaults into one
-    would fill the other) and values that contain themselves.
+    YAML has keys that are no text, anchors that share a value between keys (filling defaults into
+    one would fill the other) and values that contain themselves.
     """
 
     def __init__(self, problems: list[Problem]):
@@ -141,7 +141,7 @@ class _PlainCopy:
             self._problems += [
                 Problem(
                     path,
-                    f"the key {_show(key)} is not text (in YAML, quote keys like '1', 'on', 'null')",
+                    f"the key {_show(key)} is not text (in YAML, quote keys like '1' or 'on')",
                 )
                 for key in value
                 if not isinstance(key, str)
@@ -206,7 +206,9 @@ def _filling_validator(schema: Mapping[str, Any]) -> Draft202012Validator:
     def is_number(_, value: Any) -> bool:
         # NaN passes every comparison with a bound.
         return (
-            isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and not math.isnan(value)
         )
 
     return validators.extend(
@@ -418,8 +420,8 @@ def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if name in config["targets"]:
         yield Problem(
             "student.initialization",
-            f"'{name}' is a target; a student may not start from a model that was trained on its own "
-            "target's images (allowed: random, or a task that is no target)",
+            f"'{name}' is a target; a student may not start from a model that was trained on its "
+            "own target's images (allowed: random, or a task that is no target)",
         )
 
 
@@ -433,9 +435,9 @@ def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         if model in sources:
             yield Problem(
                 "student.initialization",
-                f"'{name}' makes the source '{model}' the start of a student too, and the two train "
-                "for different numbers of steps (allowed: random, or a task that no source of this "
-                "architecture is trained on)",
+                f"'{name}' makes the source '{model}' the start of a student too, and the two "
+                "train for different numbers of steps (allowed: random, or a task that no source "
+                "of this architecture is trained on)",
             )
 
 
@@ -469,8 +471,8 @@ def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         if not admissible_sources(config, target):
             yield Problem(
                 f"targets.{i}",
-                f"no source is left for '{target}' (a source trained on the target's own task never "
-                "serves it); add sources or remove entries of `exclude`",
+                f"no source is left for '{target}' (a source trained on the target's own task "
+                "never serves it); add sources or remove entries of `exclude`",
             )
 
 
@@ -524,8 +526,9 @@ def _probe_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if config["probe"]["size"] < classes:
         yield Problem(
             "probe.size",
-            f"{config['probe']['size']:g} is smaller than the {classes} classes of target '{target}' "
-            f"(allowed: {classes} or more; take at least {2 * classes}, two images a class)",
+            f"{config['probe']['size']:g} is smaller than the {classes} classes of target "
+            f"'{target}' (allowed: {classes} or more; take at least {2 * classes}, two images a "
+            "class)",
         )
 
 
@@ -544,8 +547,8 @@ def _label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         elif images - labeled < classes:
             yield Problem(
                 "training.label_fraction",
-                f"{start} {images - labeled:g} unlabelled images for the {classes} classes of target "
-                f"'{target}' (allowed: what leaves {classes} or more, one a class)",
+                f"{start} {images - labeled:g} unlabelled images for the {classes} classes of "
+                f"target '{target}' (allowed: what leaves {classes} or more, one a class)",
             )
 
 

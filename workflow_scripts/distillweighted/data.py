@@ -1,4 +1,4 @@
-"""Prepared images on disk: a task's pools of images, its labels, and the labelled split of a target.
+"""Prepared images on disk: a task's images and labels, and the labelled split of a target.
 
 A prepared task is a folder:
 
@@ -122,8 +122,8 @@ def split_labeled(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarr
     missing = sorted(set(labels.tolist()) - set(labels[labeled].tolist()))
     if missing:
         raise DataError(
-            f"labelling {fraction:g} of {len(labels)} images leaves classes without a labelled image "
-            f"(labels {missing}); raise training.label_fraction"
+            f"labelling {fraction:g} of {len(labels)} images leaves classes without a labelled "
+            f"image (labels {missing}); raise training.label_fraction"
         )
     mask = np.zeros(len(labels), bool)
     mask[labeled] = True

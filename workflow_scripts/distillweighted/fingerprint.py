@@ -1,4 +1,4 @@
-"""Fingerprints of code and files, so that work is redone exactly when what it depends on changed."""
+"""Fingerprints of code and files: work is redone exactly when what it depends on changed."""
 
 from __future__ import annotations
 

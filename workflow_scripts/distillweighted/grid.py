@@ -63,7 +63,7 @@ def admissible_sources(config: Mapping[str, Any], target: str) -> list[SourceMod
 
 def format_p(p: float) -> str:
     """An exponent as it stands in a recipe's name: 12, 0.5, inf."""
-    return "inf" if math.isinf(p) else repr(p).removesuffix(".0")
+    return "inf" if math.isinf(p) else repr(float(p) + 0.0).removesuffix(".0")  # no "-0"
 
 
 def baseline_architectures(config: Mapping[str, Any]) -> list[str]:
@@ -78,8 +78,9 @@ def weight_recipes(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The recipes whose weights are stored for every target and seed.
 
     Returns:
-        For each recipe its method, p (a number, "inf", or None), draw, and the architecture that it is
-        limited to (None: all). `distill_weighted-pinf` is always there: it names the nearest source.
+        For each recipe its method, p (a number, "inf", or None), draw, and the architecture that
+        it is limited to (None: all). `distill_weighted-pinf` is always there: it names the
+        nearest source.
     """
     methods = config["methods"]
 
@@ -110,8 +111,9 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
 
     Returns:
         One row a student: target, seed, recipe, method, p (NaN where it has none), source (of a
-        single-source student, else None), draw (of random weights, else -1), student (the architecture
-        that is trained), cohort (students of one target and seed with the same cohort share a process).
+        single-source student, else None), draw (of random weights, else -1), student (the
+        architecture that is trained), cohort (students of one target and seed with the same
+        cohort share a process).
     """
     rows = [
         dict(zip(COLUMNS, (target, seed, *row), strict=True))
@@ -166,8 +168,8 @@ def _recipes(config: Mapping[str, Any], target: str) -> Iterator[tuple]:
 def _with_cohorts(recipes: list[tuple], size: int) -> Iterator[tuple]:
     """Append a cohort's name to each recipe.
 
-    Cohorts are cut within a method, in the configuration's order, so that a value of p at the end of
-    the list moves no other student to another cohort.
+    Cohorts are cut within a method, in the configuration's order, so that a value of p at the end
+    of the list moves no other student to another cohort.
     """
     seen: dict[str, int] = {}
     for recipe in recipes:

@@ -22,8 +22,8 @@ def run_source(model_path: Path, images: np.ndarray, *, device: str) -> dict[str
         device: auto, cpu or cuda.
 
     Returns:
-        features float32 [n, d], the input of the source's last linear layer, and pseudo_labels float32
-        [n, c], its softmax probabilities.
+        features float32 [n, d], the input of the source's last linear layer, and pseudo_labels
+        float32 [n, c], its softmax probabilities.
 
     Raises:
         ValueError: Where an output is not finite; names the model.

@@ -14,8 +14,8 @@ from pathlib import Path
 def job_log(path: str | Path) -> Iterator[None]:
     """Send the library's messages to a file while a job runs.
 
-    An expected error (`ValueError`, `RuntimeError`, `OSError`) ends the process with its message alone;
-    any other one with its traceback too.
+    An expected error (`ValueError`, `RuntimeError`, `OSError`) ends the process with its message
+    alone; any other one with its traceback too.
 
     Args:
         path: The log file.

@@ -1,8 +1,8 @@
 """Networks as `h o phi`: a feature extractor and a linear classifier head (section 3 of the paper).
 
-The embedded benchmark's sources are small members of the paper's four families; its student is cheaper
-than all of them in multiply-accumulates and in parameters. It is dense because at 24 pixels on a CPU a
-depthwise network of equal cost is several times slower.
+The embedded benchmark's sources are small members of the paper's four families; its student is
+cheaper than all of them in multiply-accumulates and in parameters. It is dense because at 24 pixels
+on a CPU a depthwise network of equal cost is several times slower.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Training students: one loop for distillation, transfer and FixMatch.
 
-Several students of one target and seed may train together on the same batches (a cohort). Each has its
-own network, heads, optimiser and random state, so its result does not depend on its company, and one
-that fails leaves the others alone.
+Several students of one target and seed may train together on the same batches (a cohort). Each has
+its own network, heads, optimiser and random state, so its result does not depend on its company,
+and one that fails leaves the others alone.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PseudoLabels:
     """What a student is distilled from: the sources with a weight above 0.
 
     Attributes:
-        probabilities: float32 [n, sum C_s], the sources' outputs side by side, one row a training image.
+        probabilities: float32 [n, sum C_s], the sources' outputs side by side, a row an image.
         sizes: C_s of each source [S].
         weights: alpha [S], above 0, sum 1.
         names: Names of the sources [S].
@@ -127,9 +127,10 @@ class _Student:
         return normalize(batch, self.plan.mean, self.plan.std)
 
     def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
-        # Layers such as dropout draw from the global state: set it, so that company does not matter.
+        # Layers such as dropout draw from the global state: set it, so that company does not
+        # matter.
         torch.manual_seed(derive_seed(self.seed, "step", step))
-        self.learning_rate = self.schedule.get_last_lr()[0]
+        self.current_rate = self.schedule.get_last_lr()[0]
         amp = self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
             parts = self.objective(self, batches, step)
@@ -265,7 +266,7 @@ def _record(student: _Student, parts: dict[str, Tensor], step: int) -> None:
             + ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "loss")
             + f"); lower training.learning_rate (now {rate:g})"
         )
-    row = {"step": step, "learning_rate": student.learning_rate, **values}
+    row = {"step": step, "learning_rate": student.current_rate, **values}
     student.outcome.history.append(row)
 
 

@@ -1,0 +1,164 @@
+"""Rules evaluate_student and collect_accuracy."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import collect_accuracy
+from distillweighted.data import read_labels
+
+CONTRACT = {
+    *("target", "recipe", "method", "p", "seed", "student", "accuracy", "balanced_accuracy"),
+    *("n_labeled", "n_unlabeled", "n_test", "steps", "train_seconds", "images_per_second"),
+    *("gmacs", "parameters", "versions"),
+}
+WEIGHTED = "distill_weighted-p0"
+
+
+def read_metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_metrics_have_what_the_contract_lists(trained):
+    metrics = read_metrics(trained.folder(WEIGHTED))
+    assert metrics.keys() >= CONTRACT
+    assert (metrics["target"], metrics["recipe"]) == ("fruit", WEIGHTED)
+    assert (metrics["method"], metrics["p"], metrics["seed"]) == ("distill_weighted", "0", 0)
+    assert (metrics["n_labeled"], metrics["n_unlabeled"], metrics["n_test"]) == (18, 42, 30)
+    assert metrics["steps"] == 3
+    assert metrics["images_per_second"] == pytest.approx(3 * 12 / metrics["train_seconds"])
+    assert metrics["versions"].keys() == {"python", "torch", "numpy"}
+
+
+def test_a_weighted_student_of_one_source_names_it(trained):
+    assert read_metrics(trained.folder(WEIGHTED))["source"] is None
+    finetuned = read_metrics(trained.folder("finetune_selected_source-alexnet_tiny"))
+    assert finetuned["source"] == "alexnet_tiny_a"
+    single = read_metrics(trained.folder("distill_single-alexnet_tiny_a"))
+    assert single["source"] == "alexnet_tiny_a"
+    assert read_metrics(trained.folder("in_transfer"))["source"] is None
+
+
+def test_accuracies_by_hand(finished):
+    """All right in class 0 and half right in class 1, in an order of its own; class 2 is lost."""
+    output = finished.train("cohort1")
+    path = output / WEIGHTED / "predictions.csv"
+    path.unlink()  # a link to the finished student's
+    images = pd.read_csv(finished.data["split"]).query("split == 'test'")["image"].tolist()[::-1]
+    labels = read_labels(finished.labels, images)
+    predicted = np.where(labels == 2, 0, labels)
+    ones = np.flatnonzero(labels == 1)
+    predicted[ones[: len(ones) // 2]] = 2
+    pd.DataFrame({"image": images, "predicted": predicted}).to_csv(path, index=False)
+    metrics = read_metrics(finished.evaluate(output, WEIGHTED))
+    counts = np.bincount(labels)
+    assert counts.tolist() == [10, 10, 10]
+    assert metrics["accuracy"] == pytest.approx(100 * 15 / 30)
+    assert metrics["balanced_accuracy"] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
+    # Not balanced: 10 of class 0 (all right), 5 of class 1 (all right now), none of class 2.
+    kept = np.concatenate([np.flatnonzero(labels == 0), ones[5:]])
+    pd.DataFrame({"image": np.array(images)[kept], "predicted": [0] * 15}).to_csv(path, index=False)
+    metrics = read_metrics(finished.evaluate(output, WEIGHTED))
+    assert metrics["accuracy"] == pytest.approx(100 * 10 / 15)
+    assert metrics["balanced_accuracy"] == pytest.approx(50)
+
+
+def test_the_grids_row_wins_over_one_that_was_taken_over(finished):
+    output = finished.train("cohort1")
+    metrics = read_metrics(finished.evaluate(output, WEIGHTED, p="0.0", method="renamed"))
+    assert (metrics["p"], metrics["method"]) == ("0.0", "renamed")
+
+
+def test_a_failed_student_says_why_and_what_to_do(world):
+    trained = world.root / "cohort0"
+    (trained / WEIGHTED).mkdir(parents=True)
+    (trained / WEIGHTED / "failed.txt").write_text("the loss is nan by step 5")
+    with pytest.raises(RuntimeError, match="the loss is nan by step 5") as error:
+        world.evaluate(trained, WEIGHTED)
+    message = str(error.value)
+    assert f"student {WEIGHTED} of target fruit, seed 0 was not trained" in message
+    assert f"remove {trained}" in message
+    assert not world.folder(WEIGHTED).exists()
+
+
+def test_a_test_image_without_a_label_is_an_error(finished):
+    labels = pd.read_csv(finished.labels)
+    labels[labels["image"] != "test-000004"].to_csv(finished.labels, index=False)
+    with pytest.raises(ValueError, match="'test-000004'"):
+        finished.evaluate(finished.train("cohort1"), WEIGHTED)
+
+
+def record(recipe, p=None, source=None, seed=0, student="small", accuracy=50.0, **others):
+    method = recipe.split("-")[0]
+    values = {"target": "fruit", "recipe": recipe, "method": method, "p": p, "source": source}
+    values |= {"seed": seed, "student": student, "accuracy": accuracy}
+    return {"balanced_accuracy": accuracy / 2, "gmacs": 1.0, "parameters": 10, **values, **others}
+
+
+RECORDS = [
+    record("distill_weighted-pinf", p="inf", source="b", accuracy=61.25),
+    record("distill_weighted-p0.5", p="0.5", accuracy=62.5),
+    record("distill_single-a", source="a", seed=1, accuracy=1 / 3),
+    record("in_transfer-large", student="large", gmacs=8.0, parameters=70),
+    record("in_transfer", target="nuts", gmacs=3.0, parameters=30),
+]
+
+
+@pytest.fixture
+def collected(tmp_path):
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    metrics = [write(f"{i}.json", json.dumps(values)) for i, values in enumerate(RECORDS)]
+    similarity = [
+        write(f"similarity{i}.csv", f"target,seed,source,score\n{target},{i},a,0.{i}\n")
+        for i, target in enumerate(("fruit", "nuts"))
+    ]
+    nearest = {
+        ("fruit", 0): write("nearest0.csv", "source,weight\na,0.0\nb,1.0\n"),
+        ("nuts", 1): write("nearest1.csv", "source,weight\na,1.0\nb,0.0\n"),
+    }
+    names = ("accuracy", "similarity", "nearest", "compute")
+    output = {name: tmp_path / f"{name}.csv" for name in names}
+    collect_accuracy.main(metrics, similarity, nearest, output)
+    # pandas reads faster by default, and then the last digit may be off.
+    return {n: pd.read_csv(path, float_precision="round_trip") for n, path in output.items()}
+
+
+def test_every_student_has_its_row(collected):
+    table = collected["accuracy"]
+    assert list(table.columns) == collect_accuracy.COLUMNS
+    assert len(table) == len(RECORDS)
+    rows = table.set_index(["target", "recipe"])
+    for values in RECORDS:
+        row = rows.loc[(values["target"], values["recipe"])]
+        assert row["accuracy"] == values["accuracy"]  # to the last digit
+        assert row["balanced_accuracy"] == values["balanced_accuracy"]
+        for name in ("method", "seed", "student"):
+            assert row[name] == values[name]
+        assert row["source"] == values["source"] or pd.isna(row["source"])
+        assert pd.isna(row["source"]) == (values["source"] is None)
+
+
+def test_p_is_a_number_again_infinity_too(collected):
+    p = collected["accuracy"].set_index(["target", "recipe"])["p"]
+    assert p.dtype == float
+    assert p["fruit", "distill_weighted-pinf"] == math.inf
+    assert p["fruit", "distill_weighted-p0.5"] == 0.5
+    assert p.isna().sum() == 3
+
+
+def test_similarities_nearest_sources_and_costs(collected):
+    assert collected["similarity"].values.tolist() == [
+        ["fruit", 0, "a", 0.0],
+        ["nuts", 1, "a", 0.1],
+    ]
+    assert collected["nearest"].values.tolist() == [["fruit", 0, "b"], ["nuts", 1, "a"]]
+    compute = collected["compute"].set_index("student")
+    assert compute.loc["large"].tolist() == [8.0, 70.0]
+    assert compute.loc["small"].tolist() == [(1 + 1 + 1 + 3) / 4, (10 + 10 + 10 + 30) / 4]

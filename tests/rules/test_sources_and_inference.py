@@ -1,0 +1,84 @@
+"""Rules train_source and infer_source."""
+
+import json
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+import train_source
+from distillweighted.data import read_images
+from distillweighted.fingerprint import fingerprint_files
+from distillweighted.inference import load_inference
+from distillweighted.models import count_macs, count_parameters, load_model
+from distillweighted.training import predict
+
+SETTINGS = {
+    "steps": 20,
+    "batch_size": 12,
+    "learning_rate": 0.004,
+    "weight_decay": 0.01,
+    "crop_padding": 2,
+}
+
+
+def train(world, name="convnet_tiny_fruit", seed=0):
+    model, meta = world.root / f"{name}{seed}.safetensors", world.root / f"{name}{seed}.json"
+    train_source.main(
+        world.labels.parent,
+        model,
+        meta,
+        name=name,
+        architecture="convnet_tiny",
+        settings=SETTINGS,
+        seed=seed,
+        device="cpu",
+        threads=1,
+    )
+    return model, meta
+
+
+def test_a_source_is_trained_on_all_labels_and_described(world):
+    path, meta_path = train(world)
+    meta = json.loads(meta_path.read_text())
+    model, stored = load_model(path)
+    assert stored == meta
+    assert (meta["source"], meta["architecture"]) == ("convnet_tiny_fruit", "convnet_tiny")
+    assert (meta["task"], meta["classes"]) == ("fruit", ["fig", "lime", "plum"])
+    assert meta["gmacs"] == count_macs(model, 16) / 1e9
+    assert meta["parameters"] == count_parameters(model)
+    assert (meta["settings"], meta["seed"]) == (SETTINGS, 0)
+    pixels = np.load(world.data["train_images"]).reshape(-1, 3) / 255
+    np.testing.assert_allclose(meta["mean"], pixels.mean(axis=0))
+    np.testing.assert_allclose(meta["std"], pixels.std(axis=0))
+    # Brightness tells the classes apart: far above chance.
+    assert meta["test_accuracy"] > 60
+    test = read_images(world.data["test_images"])
+    predicted = predict(model, test, meta["mean"], meta["std"], device=torch.device("cpu"))
+    labels = np.genfromtxt(world.labels, delimiter=",", skip_header=61, usecols=1)
+    right = predicted.argmax(dim=1).numpy() == labels
+    assert meta["test_accuracy"] == 100 * right.mean()
+
+
+def test_a_source_depends_on_its_name_and_seed(world):
+    first, again = (train(world)[0].read_bytes() for _ in range(2))
+    assert first == again
+
+    def head(name, seed):
+        return load_model(train(world, name, seed)[0])[0].head.weight
+
+    weight = head("convnet_tiny_fruit", 0)
+    assert not torch.equal(weight, head("convnet_tiny_fruit", 1))
+    assert not torch.equal(weight, head("convnet_tiny_other", 0))
+
+
+def test_inference_has_a_row_for_every_training_image_and_says_what_made_it(world):
+    for source, classes in {"alexnet_tiny_a": 4, "convnet_tiny_b": 5, "resnet50_tiny_c": 6}.items():
+        outputs = load_inference(world.inference(source))
+        model = load_model(world.model(source))[0]
+        assert outputs["pseudo_labels"].shape == (60, classes)
+        assert outputs["features"].shape == (60, model.num_features)
+        with safe_open(world.inference(source), framework="np") as file:
+            meta = json.loads(file.metadata()["distillweighted"])
+        key = fingerprint_files([world.data["train_images"], world.model(source)])
+        assert meta == {"source": source, "target": "fruit", "key": key}

@@ -1,0 +1,359 @@
+"""Rule train_students: a cohort's files, failures that stay alone, and what is taken over."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+import train_students
+from distillweighted.data import read_image_names, read_images
+from distillweighted.models import build_model, load_model, save_model
+from distillweighted.training import predict
+
+RECIPES = (
+    "distill_single-alexnet_tiny_a",
+    "distill_weighted-p0",
+    "in_transfer",
+    "in_fixmatch",
+    "finetune_selected_source-alexnet_tiny",
+)
+SINGLE, WEIGHTED, TRANSFER, FIXMATCH, FINETUNED = RECIPES
+FILES = ("model.safetensors", "history.csv", "predictions.csv")
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Trains nothing; collects what would have been trained."""
+    plans = []
+
+    def collect(asked, *_, **__):
+        plans.extend(asked)
+        return iter(())
+
+    monkeypatch.setattr(train_students, "train_students", collect)
+    return plans
+
+
+def names(plans):
+    return {plan.recipe for plan in plans}
+
+
+def bytes_of(folder):
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_member_has_its_files(trained, recipe):
+    folder = trained.root / "cohort0" / recipe
+    assert {path.name for path in folder.iterdir()} == {*FILES, "training.json"}
+    model, meta = load_model(folder / "model.safetensors")
+    assert model.head.out_features == meta["num_classes"] == 3
+    assert meta["architecture"] == trained.member(recipe)["architecture"]
+    assert pd.read_csv(folder / "history.csv")["step"].tolist() == [1, 2, 3]
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert predictions["image"].tolist() == read_image_names(trained.data["index"], "test")
+    test = read_images(trained.data["test_images"])
+    logits = predict(model, test, meta["mean"], meta["std"], device=torch.device("cpu"))
+    assert predictions["predicted"].tolist() == logits.argmax(dim=1).tolist()
+
+
+def test_members_name_their_sources(trained):
+    def sources(recipe):
+        facts = json.loads((trained.root / "cohort0" / recipe / "training.json").read_text())
+        return facts["selected_sources"]
+
+    assert sources(SINGLE) == ["alexnet_tiny_a"]
+    assert sources(WEIGHTED) == ["alexnet_tiny_a", "convnet_tiny_b", "resnet50_tiny_c"]
+    assert sources(TRANSFER) == sources(FIXMATCH) == []
+    assert sources(FINETUNED) == ["alexnet_tiny_a"]
+
+
+def test_company_does_not_matter(world, trained):
+    alone = world.train("alone", [WEIGHTED])
+    assert bytes_of(alone / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
+
+
+def test_hidden_labels_stay_hidden(world, trained):
+    """No label but those of the labelled images is on this machine, and nothing changes."""
+    world.labels.unlink()
+    output = world.train("cohort")
+    for recipe in RECIPES:
+        assert bytes_of(output / recipe) == bytes_of(trained.root / "cohort0" / recipe)
+    assert set(world.data) == {"train_images", "test_images", "index", "split", "labeled"}
+    labeled = pd.read_csv(world.data["labeled"])["image"]
+    split = pd.read_csv(world.data["split"])
+    assert set(labeled) == set(split.loc[split["split"] == "labeled", "image"])
+    for name in ("index", "split"):
+        assert "label" not in pd.read_csv(world.data[name]).columns
+
+
+def test_a_plan_is_what_its_member_says(world, planned):
+    pd.DataFrame(
+        {
+            "source": ["alexnet_tiny_a", "convnet_tiny_b", "resnet50_tiny_c"],
+            "weight": [0.75, 0, 0.25],
+        }
+    ).to_csv(world.weights(WEIGHTED), index=False)
+    world.train("out")
+    plans = {plan.recipe: plan for plan in planned}
+    weighted = plans[WEIGHTED].pseudo_labels
+    # A weight of 0 is absent: no head, no pseudo-labels.
+    assert weighted.names == ("alexnet_tiny_a", "resnet50_tiny_c")
+    assert weighted.sizes == (4, 6)
+    np.testing.assert_array_equal(weighted.weights, [0.75, 0.25])
+    stored = [load_file(world.inference(name))["pseudo_labels"] for name in weighted.names]
+    np.testing.assert_array_equal(weighted.probabilities.numpy(), np.concatenate(stored, axis=1))
+    single = plans[SINGLE].pseudo_labels
+    assert (single.names, single.sizes, single.weights.tolist()) == (("alexnet_tiny_a",), (4,), [1])
+    for recipe in (TRANSFER, FIXMATCH, FINETUNED):
+        assert plans[recipe].pseudo_labels is None
+    # All start from their file, with one and the same new head.
+    initial = load_model(world.model("convnet_tiny_general"))[0]
+    source = load_model(world.model("alexnet_tiny_a"))[0]
+    for recipe, plan in plans.items():
+        start = source if recipe == FINETUNED else initial
+        expected = start.backbone.state_dict()
+        for name, tensor in plan.model.backbone.state_dict().items():
+            assert torch.equal(tensor, expected[name])
+        if recipe != FINETUNED:
+            assert torch.equal(plan.model.head.weight, plans[TRANSFER].model.head.weight)
+    assert [plan.objective for plan in planned] == [
+        "distill",
+        "distill",
+        "transfer",
+        "fixmatch",
+        "transfer",
+    ]
+
+
+def test_a_random_start_is_normalised_with_the_targets_own_statistics(world, planned):
+    world.train("out", members=[{**world.member(TRANSFER), "initial": None}])
+    (plan,) = planned
+    pixels = np.load(world.data["train_images"]).reshape(-1, 3) / 255
+    np.testing.assert_allclose(plan.mean, pixels.mean(axis=0))
+    np.testing.assert_allclose(plan.std, pixels.std(axis=0))
+
+
+def test_distilling_on_the_labelled_images_too(world, monkeypatch):
+    drawn = {}
+
+    def collect(plans, batches, *_, **__):
+        batches.next_step()
+        drawn["rows"] = set(batches.unlabeled(60)[1].tolist())
+        return iter(())
+
+    monkeypatch.setattr(train_students, "train_students", collect)
+    split = pd.read_csv(world.data["split"])
+    labeled = set(np.flatnonzero(split["split"] == "labeled"))
+    world.train("without")
+    assert drawn["rows"] == set(range(60)) - labeled
+    world.train("with", distill_labeled=True)
+    assert drawn["rows"] == set(range(60))
+
+
+def test_a_bad_source_in_a_weights_file_fails_its_member_alone(world, trained):
+    pd.DataFrame({"source": ["alexnet_tiny_a", "nobody"], "weight": [0.5, 0.5]}).to_csv(
+        world.weights(WEIGHTED), index=False
+    )
+    output = world.train("out", [TRANSFER, WEIGHTED, SINGLE])
+    message = (output / WEIGHTED / "failed.txt").read_text()
+    assert "'nobody'" in message
+    assert str(world.weights(WEIGHTED)) in message
+    assert [path.name for path in (output / WEIGHTED).iterdir()] == ["failed.txt"]
+    for recipe in (TRANSFER, SINGLE):
+        assert bytes_of(output / recipe) == bytes_of(trained.root / "cohort0" / recipe)
+
+
+def garble(world):
+    world.inference("alexnet_tiny_a").write_bytes(b"nothing")
+
+
+def shorten(world):
+    outputs = load_file(world.inference("alexnet_tiny_a"))
+    short = {name: values[:-1].copy() for name, values in outputs.items()}
+    save_file(short, world.inference("alexnet_tiny_a"))
+
+
+def poison(world):
+    outputs = load_file(world.inference("alexnet_tiny_a"))
+    outputs["pseudo_labels"][:] = np.nan
+    save_file(outputs, world.inference("alexnet_tiny_a"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (garble, "alexnet_tiny_a.safetensors does not hold"),
+        (shorten, "alexnet_tiny_a.safetensors holds 59 rows for 60 images"),
+        (poison, "the loss is nan by step 1"),
+    ],
+)
+def test_damaged_outputs_of_a_source_fail_those_who_use_them(world, trained, damage, message):
+    damage(world)
+    output = world.train("out", [SINGLE, TRANSFER])
+    assert message in (output / SINGLE / "failed.txt").read_text()
+    assert bytes_of(output / TRANSFER) == bytes_of(trained.root / "cohort0" / TRANSFER)
+
+
+def test_finished_students_are_taken_over_and_a_lost_one_trained_again(finished):
+    before = {recipe: bytes_of(finished.folder(recipe)) for recipe in RECIPES}
+    metrics = {r: (finished.folder(r) / "metrics.json").read_bytes() for r in RECIPES}
+    for path in finished.folder(WEIGHTED).iterdir():
+        path.unlink()
+    output = finished.train("cohort1")
+    for recipe in RECIPES:
+        assert bytes_of(output / recipe) == before[recipe]
+    for recipe in set(RECIPES) - {WEIGHTED}:
+        for name in FILES:
+            kept = finished.folder(recipe) / name
+            assert (output / recipe / name).stat().st_ino == kept.stat().st_ino
+        assert {path.name for path in (output / recipe).iterdir()} == {*FILES, "training.json"}
+    for name in FILES:
+        assert (output / WEIGHTED / name).stat().st_nlink == 1
+    # Evaluating again gives the same, but for the time that training took.
+    for recipe in RECIPES:
+        folder = finished.evaluate(output, recipe)
+        assert bytes_of(folder) == before[recipe]
+        old, new = json.loads(metrics[recipe]), json.loads((folder / "metrics.json").read_text())
+        if recipe == WEIGHTED:
+            for timing in ("train_seconds", "images_per_second"):
+                assert old.pop(timing) > 0
+                assert new.pop(timing) > 0
+        assert new == old
+
+
+def test_nothing_is_trained_where_all_is_finished(finished, planned):
+    finished.train("cohort1")
+    assert planned == []
+
+
+@pytest.mark.parametrize("name", [*FILES, "metrics.json"])
+def test_a_student_without_one_of_its_files_is_not_finished(finished, planned, name):
+    (finished.folder(SINGLE) / name).unlink()
+    finished.train("cohort1")
+    assert names(planned) == {SINGLE}
+
+
+def test_a_student_with_half_a_metrics_file_is_not_finished(finished, planned):
+    path = finished.folder(SINGLE) / "metrics.json"
+    path.write_bytes(path.read_bytes()[:50])
+    finished.train("cohort1")
+    assert names(planned) == {SINGLE}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": "4567"},
+        {"crop_padding": 1},
+        {"distill_labeled": True},
+        {"seed": 1},
+        {"target": "nuts"},
+        {"num_classes": 4},
+        *({"settings": {"lam": 0.5}}, {"settings": {"steps": 4}}),
+        {"settings": {"fixmatch_threshold": 0.9}},
+    ],
+    ids=str,
+)
+def test_another_setting_trains_all_again(finished, planned, changes):
+    if "settings" in changes:
+        changes = {"settings": {**finished.settings, **changes["settings"]}}
+    finished.train("cohort1", **changes)
+    assert names(planned) == set(RECIPES)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"architecture": "resnet50_tiny"}, {"objective": "fixmatch"}, {"learning_rate": 0.01}],
+    ids=str,
+)
+def test_another_member_of_the_same_name_has_another_key(world, monkeypatch, changes):
+    """A random start has no model file whose contents would tell."""
+    keys = []
+    monkeypatch.setattr(train_students, "_take_over", lambda *args: keys.append(args[2]) or True)
+    member = {**world.member(TRANSFER), "initial": None}
+    for i, asked in enumerate((member, {**member, **changes}, member)):
+        world.train(f"cohort{i}", members=[asked])
+    assert keys[0] == keys[2] != keys[1]
+
+
+def change_pixel(path):
+    images = np.load(path)
+    images[0, 0, 0, 0] ^= 1
+    np.save(path, images)
+
+
+def change_label(path):
+    table = pd.read_csv(path)
+    table.loc[0, "label"] = (table.loc[0, "label"] + 1) % 3
+    table.to_csv(path, index=False)
+
+
+def swap_test_images(path):
+    table = pd.read_csv(path)
+    table.loc[[60, 61], "image"] = table.loc[[61, 60], "image"].to_numpy()
+    table.to_csv(path, index=False)
+
+
+def change_outputs(path):
+    outputs = load_file(path)
+    outputs["pseudo_labels"][0, 0] += 1e-6
+    save_file(outputs, path)
+
+
+def change_model(path):
+    model, meta = load_model(path)
+    model.head.bias.data[0] += 1
+    save_model(model, path, meta)
+
+
+def change_weights(path):
+    table = pd.read_csv(path)
+    table["weight"] = [0.5, 0.25, 0.25]
+    table.to_csv(path, index=False)
+
+
+ALL = set(RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "again"),
+    [
+        ("data/fruit/train_images.npy", change_pixel, ALL),
+        ("data/fruit/test_images.npy", change_pixel, ALL),
+        ("data/fruit/images.csv", swap_test_images, ALL),
+        ("splits/seed0_labeled.csv", change_label, ALL),
+        ("inference/alexnet_tiny_a.safetensors", change_outputs, {SINGLE, WEIGHTED}),
+        ("inference/convnet_tiny_b.safetensors", change_outputs, {WEIGHTED}),
+        ("sources/convnet_tiny_general/model.safetensors", change_model, ALL - {FINETUNED}),
+        ("sources/alexnet_tiny_a/model.safetensors", change_model, {FINETUNED}),
+        (f"weights/{WEIGHTED}.csv", change_weights, {WEIGHTED}),
+        ("data/fruit/labels.csv", change_label, set()),
+        ("similarity.csv", lambda path: path.write_text("other"), set()),
+    ],
+)
+def test_a_changed_input_trains_those_again_that_use_it(finished, planned, path, change, again):
+    change(finished.root / path)
+    finished.train("cohort1")
+    assert names(planned) == again
+
+
+def test_the_time_of_an_input_does_not_matter(finished, planned):
+    for path in finished.root.rglob("*"):
+        if path.is_file():
+            path.touch()
+    finished.train("cohort1")
+    assert planned == []
+
+
+def test_another_architecture_is_built_for_a_random_start(world, planned):
+    member = {**world.member(TRANSFER), "initial": None, "architecture": "resnet50_tiny"}
+    world.train("out", members=[member])
+    (plan,) = planned
+    assert (
+        plan.model.state_dict().keys()
+        == build_model("resnet50_tiny", 3, seed=0).state_dict().keys()
+    )

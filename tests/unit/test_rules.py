@@ -1,0 +1,75 @@
+"""Conventions that keep rules, scripts and library apart."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "workflow_scripts").glob("*.py"))
+RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+LIBRARY = sorted((ROOT / "workflow_scripts/distillweighted").rglob("*.py"))
+
+
+def rules_with_scripts() -> dict[str, str]:
+    """The script of every rule that has one."""
+    found = {}
+    for path in RULE_FILES:
+        parts = re.split(r"^(?:rule|checkpoint) (\w+):", path.read_text(), flags=re.MULTILINE)
+        for name, body in zip(parts[1::2], parts[2::2]):
+            if script := re.search(r"^ +script:\s+\"([^\"]+)\"", body, flags=re.MULTILINE):
+                found[name] = script.group(1)
+    return found
+
+
+def test_every_rule_runs_the_script_of_its_name_and_every_script_has_a_rule() -> None:
+    rules = rules_with_scripts()
+    # Nothing escapes the pattern above: each `script:` was found.
+    count = sum(path.read_text().count("script:\n") for path in RULE_FILES)
+    assert len(rules) == count >= 15
+    assert rules == {path.stem: f"../workflow_scripts/{path.name}" for path in SCRIPTS}
+
+
+def test_every_rule_with_a_script_fingerprints_its_own_code() -> None:
+    text = "\n".join(path.read_text() for path in RULE_FILES)
+    for name in rules_with_scripts():
+        body = re.search(rf"^rule {name}:\n((?:(?:    .*)?\n)+)", text, flags=re.MULTILINE)
+        assert body, name
+        (arguments,) = re.findall(r"\bcode_of\(([^)]*)\)", body.group(1))
+        assert f'"{name}"' in arguments, name
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
+    assert "snakemake" not in path.read_text(encoding="utf-8").lower()
+
+
+def test_functions_of_the_rules_are_in_common() -> None:
+    defining = {path.name for path in RULE_FILES if re.search(r"^\s*def ", path.read_text(), re.M)}
+    assert defining == {"common.smk"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_has_a_typed_and_documented_main(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    mains = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+    assert len(mains) == 1
+    arguments = mains[0].args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
+    assert every
+    assert [argument.arg for argument in every if argument.annotation is None] == []
+    assert mains[0].returns is not None
+    assert ast.get_docstring(mains[0])
+    assert (ast.get_docstring(tree) or "").startswith(f"Rule {path.stem}: ")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_touches_the_workflow_only_where_it_is_run_by_it(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guarded = [n for n in tree.body if isinstance(n, ast.If) and "snakemake" in ast.unparse(n.test)]
+    assert len(guarded) == 1
+    inside = {id(node) for node in ast.walk(guarded[0])}
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "snakemake"]
+    assert names and all(id(node) in inside for node in names)

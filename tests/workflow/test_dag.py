@@ -1,0 +1,245 @@
+"""The DAG behaves: what runs, what does not run again, and that nothing depends on order."""
+
+import copy
+import json
+import re
+
+import pandas as pd
+import pytest
+from tiny_workflow import CONFIG, ROOT, Workflow, copy_workflow
+
+STUDENTS = {
+    "distill_single-alexnet_tiny_lesions_a",
+    "distill_single-alexnet_tiny_mosaics_a",
+    "distill_single-alexnet_tiny_textures_a",
+    "distill_weighted-p0",
+    "distill_weighted-p12",
+    "distill_inverse",
+    "distill_random_weights-draw0",
+    "in_transfer",
+    "in_fixmatch",
+    "in_transfer-alexnet_tiny",
+    "finetune_selected_source-alexnet_tiny",
+}
+
+
+def inodes(workflow):
+    """Identity of every student's model file: a student that is kept keeps its file."""
+    paths = (workflow.results / "students/lesions_b").glob("*/seed0/model.safetensors")
+    return {path.parent.parent.name: path.stat().st_ino for path in paths}
+
+
+def test_one_command_makes_every_product(finished):
+    results = finished.results
+    assert set(inodes(finished)) == STUDENTS
+    tables = {path.stem for path in (results / "tables").glob("*.csv")}
+    assert tables >= {
+        "accuracy",
+        "table1_accuracy",
+        "table1_standard_error",
+        "table2_correlation",
+        "table2_intervals",
+        "table2_other_coefficients",
+        "table3_relative_accuracy",
+        "table3_other_k",
+        "comparison_with_paper",
+    }
+    figures = {path.name for path in (results / "figures").iterdir()}
+    stems = "fig1_weightings fig3_single_source fig4_similarity_vs_accuracy "
+    stems += "fig5_accuracy_vs_compute fig6_effect_of_p"
+    assert figures == {stem + end for stem in stems.split() for end in (".png", ".pdf")}
+    report = (results / "report.html").read_text()
+    for item in ("Table 1", "Figure 6", "Exclusions", "Versions"):
+        assert item in report
+    # Training folders are temporary.
+    assert not list((results / "students/lesions_b/.cohorts").rglob("*.safetensors"))
+
+
+def test_tables_hold_what_students_measured(finished):
+    results = finished.results
+    accuracy = pd.read_csv(results / "tables/accuracy.csv").set_index("recipe")
+    table1 = pd.read_csv(results / "tables/table1_accuracy.csv").set_index(["student", "method"])
+    truth = pd.read_csv(results / "data/lesions_b/labels.csv").set_index("image")["label"]
+    for recipe in STUDENTS:
+        folder = results / "students/lesions_b" / recipe / "seed0"
+        predictions = pd.read_csv(folder / "predictions.csv")
+        right = (truth[predictions["image"]].to_numpy() == predictions["predicted"]).mean()
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["accuracy"] == pytest.approx(100 * right)
+        assert accuracy.loc[recipe, "accuracy"] == pytest.approx(100 * right)
+        assert metrics["n_labeled"] == 60 and metrics["n_unlabeled"] == 240
+    cell = table1.loc[("convnet_tiny", "distill_weighted"), "lesions_b"]
+    assert cell == pytest.approx(accuracy.loc["distill_weighted-p12", "accuracy"])
+    weights = pd.read_csv(results / "weights/lesions_b/seed0/distill_weighted-pinf.csv")
+    nearest = weights.set_index("source")["weight"].idxmax()
+    assert table1.loc[("convnet_tiny", "distill_nearest"), "lesions_b"] == pytest.approx(
+        accuracy.loc[f"distill_single-{nearest}", "accuracy"]
+    )
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.plan() == {}
+
+
+def test_a_new_p_trains_only_the_new_student(finished):
+    before = inodes(finished)
+    config = copy.deepcopy(CONFIG)
+    config["methods"]["distill_weighted"].append(6)
+    finished.configure(config)
+    assert finished.plan("students")["train_students"] == 1
+    finished.run("students")
+    after = inodes(finished)
+    new = after.pop("distill_weighted-p6")
+    assert after == before
+    assert new not in before.values()
+    finished.configure(CONFIG)
+    finished.run()
+
+
+def test_a_removed_student_is_retrained_alone_and_comes_out_the_same(finished):
+    before = inodes(finished)
+    model = (
+        finished.results / "students/lesions_b/distill_weighted-p12/seed0/model.safetensors"
+    )
+    content = model.read_bytes()
+    model.unlink()
+    finished.run()
+    after = inodes(finished)
+    assert {name for name in before if before[name] != after[name]} == {"distill_weighted-p12"}
+    assert model.read_bytes() == content
+    assert finished.plan() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("figures/fig1_weightings.py", {"fig1_weightings"}),
+        ("weights.py", None),
+        ("losses.py", None),
+    ],
+)
+def test_editing_a_module_reruns_what_depends_on_it(finished, module, rules):
+    path = finished.folder / "workflow_scripts/distillweighted" / module
+    original = path.read_text()
+    try:
+        path.write_text(original + "\n# a comment\n")
+        assert finished.plan() == {}
+        path.write_text(original + "\n_ADDED = 1\n")
+        planned = set(finished.plan())
+    finally:
+        path.write_text(original)
+    if rules is not None:
+        assert planned == rules | {"report", "all"}
+    elif module == "weights.py":
+        assert {"compute_weights", "train_students", "collect_accuracy"} <= planned
+        assert not planned & {"train_source", "infer_source", "score_similarity", "prepare_task"}
+    else:
+        assert {"train_source", "train_students"} <= planned
+        assert not planned & {"prepare_task", "split_target"}
+    assert finished.plan() == {}
+
+
+def test_labels_that_must_stay_hidden_are_no_inputs_of_training(finished):
+    done = finished.snakemake(
+        "-n", "--configfile", "tiny.yaml", "--forcerun", "train_students", "--", "students"
+    )
+    blocks = re.findall(r"rule train_students:\n\s+input: (.*)", done.stdout + done.stderr)
+    assert blocks
+    for inputs in blocks:
+        assert "labels.csv" not in inputs
+        assert "seed0_labeled.csv" in inputs
+    labeled = pd.read_csv(finished.results / "splits/lesions_b/seed0_labeled.csv")
+    split = pd.read_csv(finished.results / "splits/lesions_b/seed0.csv").set_index("image")
+    assert set(split.loc[labeled["image"], "split"]) == {"labeled"}
+    assert len(labeled) == 60
+
+
+@pytest.mark.parametrize(
+    "target", ["splits", "sources", "inference", "similarity", "weights", "students", "tables"]
+)
+def test_named_targets_stop_at_their_stage(fresh, target):
+    planned = fresh.plan(target)
+    later = {"students": "collect_accuracy", "tables": "fig1_weightings"}
+    later |= {"splits": "train_source", "sources": "infer_source"}
+    later |= {"inference": "score_similarity", "similarity": "compute_weights"}
+    later |= {"weights": "train_students"}
+    assert later[target] not in planned
+    assert planned[target] == 1
+
+
+def test_a_figure_can_be_asked_for_by_name(fresh):
+    planned = fresh.plan("fig6_effect_of_p")
+    assert planned["fig6_effect_of_p"] == 1
+    assert "fig1_weightings" not in planned and "report" not in planned
+
+
+def test_cohort_one_is_a_job_a_student(fresh):
+    config = copy.deepcopy(CONFIG)
+    config["training"]["cohort"] = 1
+    fresh.configure(config)
+    planned = fresh.plan("students")
+    assert planned["train_students"] == planned["evaluate_student"] == len(STUDENTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("training", "lambda", 1.5), "training.lambda: 1.5"),
+        (("targets", None, ["lesions_c"]), "did you mean 'lesions_"),
+        (("probe", "size", 4), "probe.size: 4 is smaller than the 6 classes"),
+    ],
+)
+def test_a_bad_configuration_stops_before_any_work(fresh, change, message):
+    config = copy.deepcopy(CONFIG)
+    section, key, value = change
+    if key is None:
+        config[section] = value
+    else:
+        config.setdefault(section, {})[key] = value
+    fresh.configure(config)
+    done = fresh.snakemake("--configfile", "tiny.yaml")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert message in text
+    assert "Traceback" not in text
+    assert not fresh.results.exists()
+
+
+@pytest.mark.parametrize("profile", ["workstation", "slurm"])
+def test_profiles_parse(fresh, profile):
+    done = fresh.snakemake(
+        "-n", "--quiet", "rules", "--configfile", "tiny.yaml", "--profile", f"profiles/{profile}"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states(fresh):
+    demo = fresh.snakemake("-n", "--quiet", "rules").stdout
+    assert re.search(r"^evaluate_student +72$", demo, re.MULTILINE)
+    mini = fresh.snakemake(
+        "-n", "--quiet", "rules", "--configfile", "configs/mini_paper.yaml"
+    ).stdout
+    # 7 targets x 28 sources + 1 x 24, and 20 other students a target; 3 seeds.
+    singles = 7 * 28 + 24
+    others = 7 + 1 + 2 + 2 + 8
+    assert re.search(rf"^evaluate_student +{3 * (singles + 8 * others)}$", mini, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_tables_do_not_depend_on_cores_or_cohorts(finished, tmp_path):
+    config = copy.deepcopy(CONFIG)
+    config["training"]["cohort"] = 1
+    alone = copy_workflow(tmp_path)
+    alone.configure(config)
+    alone.run("tables", cores=1)
+    for name in ("accuracy", "table1_accuracy", "table2_correlation", "table3_relative_accuracy"):
+        path = f"tables/{name}.csv"
+        assert (alone.results / path).read_bytes() == (finished.results / path).read_bytes()
+    for path in (finished.results / "students").glob("*/*/seed0/model.safetensors"):
+        twin = alone.results / path.relative_to(finished.results)
+        assert twin.read_bytes() == path.read_bytes()
+
+
+def test_the_workflow_passes_its_own_lint():
+    done = Workflow(ROOT).snakemake("--lint")
+    assert done.returncode == 0, done.stdout + done.stderr

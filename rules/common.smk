@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from distillweighted import grid
 from distillweighted.config import ConfigError, read_config
+from distillweighted.config_checks import task_images
 from distillweighted.embedded import TASKS
 from distillweighted.fingerprint import fingerprint_code
 
@@ -81,20 +82,6 @@ def model_architecture(name):
     return name.removesuffix(f"_{INITIALIZATION}")
 
 
-def task_images(task):
-    """How many images a task's pools have; the real digits are few."""
-    sizes = config["embedded"]
-    train = sizes["source_images"]
-    if task in TARGETS:
-        train = sizes["target_images"]
-    elif TASKS[task].role == "generalist":
-        train = sizes["generalist_images"]
-    test = sizes["test_images"]
-    if TASKS[task].family == "digits":
-        train, test = min(train, 1100), min(test, 697)
-    return {"train_images": train, "test_images": test}
-
-
 def learning_rate(row):
     """A source architecture is fine-tuned at the rate that it was trained with."""
     training = config["training"]
@@ -125,6 +112,16 @@ def weights_file(row):
     if row["recipe"] not in WEIGHT_RECIPES:
         return None
     return f"<results>/weights/{row['target']}/seed{row['seed']}/{row['recipe']}.csv"
+
+
+def possible_weights(target):
+    """Recipes with weights for a target: each needs an admissible source."""
+    architectures = {SOURCES[name].architecture for name in ADMISSIBLE[target]}
+    return [
+        recipe
+        for recipe, what in WEIGHT_RECIPES.items()
+        if what["architecture"] is None or what["architecture"] in architectures
+    ]
 
 
 def union(lists):
@@ -180,7 +177,8 @@ def student_facts(wildcards):
     row = student_row(wildcards)
     p = None if row["p"] != row["p"] else grid.format_p(row["p"])
     names = ("target", "recipe", "method", "source", "seed", "student")
-    return {**{name: row[name] for name in names}, "p": p}
+    facts = {name: row[name] for name in names}
+    return {**facts, "p": p, "benchmark_seed": config["embedded"]["seed"]}
 
 
 def training_settings():

@@ -24,7 +24,7 @@ rule prepare_task:
             "task": wc.task,
             "seed": config["embedded"]["seed"],
             "image_size": config["embedded"]["image_size"],
-            **task_images(wc.task),
+            **task_images(config, wc.task),
         },
     script:
         "../workflow_scripts/prepare_task.py"

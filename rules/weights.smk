@@ -30,9 +30,9 @@ rule compute_weights:
 
 rule weights:
     input:
-        expand(
-            "<results>/weights/{target}/seed{seed}/{recipe}.csv",
-            target=TARGETS,
-            seed=SEEDS,
-            recipe=WEIGHT_RECIPES,
-        ),
+        [
+            f"<results>/weights/{target}/seed{seed}/{recipe}.csv"
+            for target in TARGETS
+            for seed in SEEDS
+            for recipe in possible_weights(target)
+        ],

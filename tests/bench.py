@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+
 from distillweighted.batches import TargetBatches
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
 from distillweighted.models import build_model

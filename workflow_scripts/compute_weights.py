@@ -91,10 +91,13 @@ def main(
             random_sources=random_sources,
         )
     except ValueError as error:
+        fallback_hint = ""
+        if recipe["method"] == "distill_weighted":
+            fallback_hint = ", set similarity.weighting.fallback (equal or nearest)"
         raise ValueError(
             f"target '{target}', seed {seed}, {metric} on {representation}: {error}. In the "
-            "configuration: choose another similarity.weighting.metric or representation, set "
-            "similarity.weighting.fallback (equal or nearest), or exclude sources"
+            "configuration: choose another similarity.weighting.metric or representation"
+            f"{fallback_hint}, or exclude sources"
         ) from error
     with open(output, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

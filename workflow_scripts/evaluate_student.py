@@ -73,7 +73,9 @@ def main(
     for file in FILES:
         _move_in(trained / file, folder / file)
     # Last: a folder with metrics.json is a finished student.
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False))
+    partial = folder / "metrics.json.partial"
+    partial.write_text(json.dumps(metrics, indent=1, ensure_ascii=False))
+    partial.replace(folder / "metrics.json")
 
 
 def _read_column(path: Path, column: str) -> dict[str, str]:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 
+from distillweighted.checksums import fingerprint_files
 from distillweighted.data import read_images
-from distillweighted.fingerprint import fingerprint_files
-from distillweighted.inference import run_source, save_inference
+from distillweighted.inference import run_source
+from distillweighted.source_outputs import save_inference
 
 
 def main(

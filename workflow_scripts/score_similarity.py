@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from distillweighted.data import read_image_names
-from distillweighted.inference import load_inference
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity import draw_probe, score_sources
+from distillweighted.source_outputs import load_inference
 
 
 def main(

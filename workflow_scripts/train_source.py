@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from distillweighted.data import read_image_names, read_images, read_labels, read_meta
+from distillweighted.devices import choose_device
 from distillweighted.models import count_macs, count_parameters, save_model
 from distillweighted.pretraining import SourceSettings, accuracy, train_source
 from distillweighted.seeds import derive_seed
-from distillweighted.training import choose_device
 
 
 def main(

@@ -16,9 +16,9 @@ import pandas as pd
 import torch
 
 from distillweighted.batches import TargetBatches
+from distillweighted.checksums import fingerprint_files
 from distillweighted.data import read_image_names, read_images
-from distillweighted.fingerprint import fingerprint_files
-from distillweighted.inference import load_inference
+from distillweighted.devices import choose_device
 from distillweighted.models import (
     build_model,
     count_macs,
@@ -29,12 +29,12 @@ from distillweighted.models import (
 )
 from distillweighted.pretraining import channel_statistics
 from distillweighted.seeds import derive_seed
+from distillweighted.source_outputs import load_inference
 from distillweighted.training import (
     Outcome,
     Plan,
     PseudoLabels,
     Settings,
-    choose_device,
     predict,
     train_students,
 )

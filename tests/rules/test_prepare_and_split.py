@@ -11,10 +11,12 @@ from distillweighted.embedded import class_names, generate
 
 
 def test_prepare_task_writes_what_the_generator_gives(tmp_path):
-    options = {"task": "textures_a", "seed": 3, "image_size": 16}
-    prepare_task.main(tmp_path / "data", **options, train_images=40, test_images=30)
+    options = {"seed": 3, "image_size": 16}
+    prepare_task.main(
+        tmp_path / "data", task="textures_a", **options, train_images=40, test_images=30
+    )
     for pool, size in (("train", 40), ("test", 30)):
-        images, labels = generate(num_images=size, pool=pool, **options)
+        images, labels = generate("textures_a", num_images=size, pool=pool, **options)
         np.testing.assert_array_equal(read_images(tmp_path / f"data/{pool}_images.npy"), images)
         names = read_image_names(tmp_path / "data/images.csv", pool)
         np.testing.assert_array_equal(read_labels(tmp_path / "data/labels.csv", names), labels)

@@ -7,10 +7,10 @@ import torch
 from safetensors import safe_open
 
 import train_source
+from distillweighted.checksums import fingerprint_files
 from distillweighted.data import read_images
-from distillweighted.fingerprint import fingerprint_files
-from distillweighted.inference import load_inference
 from distillweighted.models import count_macs, count_parameters, load_model
+from distillweighted.source_outputs import load_inference
 from distillweighted.training import predict
 
 SETTINGS = {

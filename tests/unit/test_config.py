@@ -12,7 +12,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillweighted.config import DIGITS_POOLS, ConfigError, read_config, task_images
+from distillweighted.config import ConfigError, read_config
+from distillweighted.config_checks import DIGITS_POOLS, task_images
 from distillweighted.embedded import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +125,7 @@ def test_numbers_get_the_schemas_type() -> None:
                 "training.lambda": 1,
                 "training.steps": 250.0,
                 "seeds": [1.0],
+                "methods.distill_random_weights": 2.0,
                 "methods.distill_weighted": [-0.0, 1, "Infinity", 12],
             }
         ),
@@ -133,6 +135,7 @@ def test_numbers_get_the_schemas_type() -> None:
     assert isinstance(config["training"]["lambda"], float)
     assert isinstance(config["training"]["steps"], int)
     assert isinstance(config["seeds"][0], int)
+    assert isinstance(config["methods"]["distill_random_weights"], int)
     exponents = config["methods"]["distill_weighted"]
     assert exponents == [0.0, 1.0, math.inf, 12.0]
     assert all(isinstance(p, float) for p in exponents)
@@ -545,7 +548,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 def test_nothing_but_a_config_error_or_a_config_that_stays_as_it_is() -> None:
     outcomes = {"valid": 0, "refused": 0}
 
-    @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
     @given(mutated())
     def check(raw: dict[str, Any]) -> None:
         before = repr(raw)
@@ -564,3 +567,11 @@ def test_nothing_but_a_config_error_or_a_config_that_stays_as_it_is() -> None:
     check()
     # The changes are neither all harmless nor all fatal.
     assert min(outcomes.values()) >= 10, outcomes
+
+
+def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
+    batches = {"training.labeled_batch": 16, "training.unlabeled_batch": 33}
+    (problem,) = problems_of(changed(batches))
+    assert "training.unlabeled_batch: 33" in problem and "49 images a step" in problem
+    without = read_config(changed({**batches, "baselines.in_fixmatch": False}), SCHEMA)
+    assert without["training"]["unlabeled_batch"] == 33

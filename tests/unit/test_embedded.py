@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from distillweighted import embedded
 from distillweighted.embedded import TASKS, class_names, digits, generate, lesions, species
 from distillweighted.embedded.draws import balanced_labels, named_generator, spread_levels

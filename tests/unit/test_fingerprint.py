@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from distillweighted.fingerprint import fingerprint_code, fingerprint_files, import_closure
+from distillweighted.checksums import fingerprint_files
+from distillweighted.fingerprint import fingerprint_code, import_closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -193,7 +194,7 @@ def test_dependencies_of_weights_and_training() -> None:
     assert {"weights", "seeds"} <= weights
     assert not {"losses", "training", "models", "batches", "similarity"} & weights
     training = modules_of("train_students")
-    assert {"training", "losses", "batches", "models", "seeds", "inference"} <= training
+    assert {"training", "losses", "batches", "models", "seeds", "source_outputs"} <= training
     foreign = {
         "config",
         "grid",

@@ -6,8 +6,9 @@ import torch
 from safetensors.numpy import save_file
 
 from distillweighted.batches import load_images, normalize
-from distillweighted.inference import load_inference, run_source, save_inference
+from distillweighted.inference import run_source
 from distillweighted.models import build_model, load_model, save_model
+from distillweighted.source_outputs import load_inference, save_inference
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
 IMAGES = np.random.default_rng(0).integers(0, 256, (253, 16, 16, 3), dtype=np.uint8)

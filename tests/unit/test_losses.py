@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from distillweighted.losses import (
     distillation_loss,
     fixmatch_loss,

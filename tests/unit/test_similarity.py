@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from distillweighted.similarity import METRICS, cka, draw_probe, parc, rsa, score_sources
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from distillweighted.similarity import METRICS, cka, draw_probe, parc, rsa, score_sources
 
 
 def one_hot(labels):
@@ -227,7 +228,7 @@ def test_constant_rows_are_named(value):
     features, labels = clustered(12, 3)
     features[5] = value
     for published_rounding in (False, True):
-        with pytest.raises(ValueError, match="row 5$"):
+        with pytest.raises(ValueError, match=r"row 5$"):
             parc(features, labels, published_rounding=published_rounding)
     assert np.isfinite(cka(features, labels))  # CKA has an answer here
 
@@ -247,7 +248,7 @@ def test_further_errors():
         cka(features[:3], labels[:3], debiased=True)
     with pytest.raises(ValueError, match="no variance"):
         cka(features, np.arange(12), debiased=True)
-    with pytest.raises(ValueError, match="no class.*row 1$"):
+    with pytest.raises(ValueError, match=r"no class.*row 1$"):
         parc(features[:3], np.array([[1, 0], [0, 0], [0, 1]]))
 
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from distillweighted.weights import (
     inverse_weights,
     one_hot_weights,
     random_weights,
     similarity_weights,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=12)
 POWERS = st.one_of(st.floats(0, 100), st.just(float("inf")))

@@ -98,9 +98,7 @@ def test_a_new_p_trains_only_the_new_student(finished):
 
 def test_a_removed_student_is_retrained_alone_and_comes_out_the_same(finished):
     before = inodes(finished)
-    model = (
-        finished.results / "students/lesions_b/distill_weighted-p12/seed0/model.safetensors"
-    )
+    model = finished.results / "students/lesions_b/distill_weighted-p12/seed0/model.safetensors"
     content = model.read_bytes()
     model.unlink()
     finished.run()

@@ -1,24 +1,15 @@
-"""Fingerprints of code and files: work is redone exactly when what it depends on changed."""
+"""Fingerprints of code: work is redone exactly when the code it depends on changed."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "distillweighted"
-
-
-def fingerprint_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the contents of files, in the given order (their names do not count)."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def fingerprint_code(*scripts: Path) -> str:

@@ -83,7 +83,16 @@ def _pooled(*layers: nn.Module) -> nn.Sequential:
 
 
 def _convnet_tiny() -> tuple[nn.Module, int]:
-    return _pooled(_conv(3, 16, 2), _conv(16, 32, 2), _conv(32, 48, 2), _conv(48, 64)), 64
+    return nn.Sequential(
+        _conv(3, 16, 2),
+        _conv(16, 32, 2),
+        _conv(32, 48, 2),
+        nn.AdaptiveAvgPool2d(3),
+        nn.Flatten(),
+        nn.Linear(48 * 9, 96, bias=False),
+        nn.BatchNorm1d(96),
+        nn.ReLU(inplace=True),
+    ), 96
 
 
 def _alexnet_tiny() -> tuple[nn.Module, int]:

@@ -264,7 +264,8 @@ def _record(student: _Student, parts: dict[str, Tensor], step: int) -> None:
         raise TrainingError(
             f"the loss is {values['loss']} by step {step} ("
             + ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "loss")
-            + f"); lower training.learning_rate (now {rate:g})"
+            + f"); lower the learning rate, now {rate:g} (training.learning_rate, or that of "
+            "training.sources where a source architecture is fine-tuned)"
         )
     row = {"step": step, "learning_rate": student.current_rate, **values}
     student.outcome.history.append(row)
@@ -295,16 +296,3 @@ def predict(
         batch = load_images(images, np.arange(start, min(start + batch_size, len(images))))
         parts.append(model(normalize(batch.to(device), mean, std)).float().cpu())
     return torch.cat(parts)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that a configuration names; auto takes CUDA where there is one.
-
-    Raises:
-        TrainingError: Where cuda is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("device: cuda - no CUDA device is available here; use auto or cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

@@ -42,9 +42,11 @@ localrules:
     figures,
 
 
+# The students stand here too, so that one whose file was removed is made again.
 rule all:
     default_target: True
     input:
+        all_student_files(),
         "<results>/report.html",
 
 

@@ -199,6 +199,11 @@ def student_files(name):
     ]
 
 
+def all_student_files():
+    names = ("metrics.json", "history.csv", "predictions.csv", "model.safetensors")
+    return [path for name in names for path in student_files(name)]
+
+
 def per_target_and_seed(pattern):
     """A path with {target} and {seed} for every target and seed."""
     return expand(pattern, target=TARGETS, seed=SEEDS)

@@ -70,4 +70,4 @@ rule evaluate_student:
 
 rule students:
     input:
-        student_files("metrics.json"),
+        all_student_files(),

@@ -60,7 +60,7 @@ class Workflow:
         # The rules' own calls of python and snakemake find this environment.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments],
+            [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
             cwd=self.folder,
             env={**environment, "PATH": path},
             capture_output=True,
@@ -70,13 +70,13 @@ class Workflow:
 
     def run(self, *targets: str, cores: int = 2) -> str:
         """Run with tiny.yaml and expect success; returns what was printed."""
-        done = self.snakemake("--configfile", "tiny.yaml", "--", *targets, cores=cores)
+        done = self.snakemake(*targets, "--configfile", "tiny.yaml", cores=cores)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def plan(self, *arguments: str) -> dict[str, int]:
+    def plan(self, *targets: str) -> dict[str, int]:
         """How many jobs of each rule a dry run plans."""
-        done = self.snakemake("-n", "--quiet", "rules", "--configfile", "tiny.yaml", *arguments)
+        done = self.snakemake(*targets, "-n", "--quiet", "rules", "--configfile", "tiny.yaml")
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
         if "Nothing to be done" in text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 EMBEDDED = {
-    "convnet_tiny": "student: three dense 3x3 convolutions; the cheapest of all",
+    "convnet_tiny": "student: three dense 3x3 convolutions, one fully connected layer",
     "alexnet_tiny": "source: convolutions without normalisation, two fully connected layers",
     "googlenet_tiny": "source: torchvision's Inception blocks, few channels",
     "resnet18_tiny": "source: torchvision's basic residual blocks, few channels",

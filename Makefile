@@ -35,8 +35,8 @@ bench: $(VENV)/.installed  ## speed, as ratios measured in one run
 rulegraph: $(VENV)/.installed  ## the rule graph in Mermaid, as it stands in the README
 	@$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null | grep -vE "^---|^title|style id"
 
-docs-figures:  ## the README's figures, from a finished `make mini-paper`
-	cp $(foreach f,fig1_weightings fig3_single_source fig6_effect_of_p,results/mini_paper/figures/$(f).png) docs/
+docs-figures:  ## the README's figures, from a finished `make demo`
+	cp $(foreach f,fig1_weightings fig3_single_source fig6_effect_of_p,results/demo/figures/$(f).png) docs/
 
 clean:  ## remove the environment; results stay
 	rm -rf $(VENV)

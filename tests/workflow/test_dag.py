@@ -213,7 +213,7 @@ def test_profiles_parse(fresh, profile):
 
 def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states(fresh):
     demo = fresh.snakemake("-n", "--quiet", "rules").stdout
-    assert re.search(r"^evaluate_student +60$", demo, re.MULTILINE)
+    assert re.search(r"^evaluate_student +51$", demo, re.MULTILINE)
     mini = fresh.snakemake(
         "-n", "--quiet", "rules", "--configfile", "configs/mini_paper.yaml"
     ).stdout

@@ -28,16 +28,15 @@ SEEDS = config["seeds"]
 SOURCES = {source.name: source for source in grid.list_sources(config)}
 ADMISSIBLE = {t: [s.name for s in grid.admissible_sources(config, t)] for t in TARGETS}
 WEIGHT_RECIPES = grid.weight_recipes(config)
-STUDENTS = grid.student_grid(config)
 ROWS = {
-    (row["target"], row["recipe"], str(row["seed"])): row for row in STUDENTS.to_dict("records")
+    (row["target"], row["recipe"], str(row["seed"])): row
+    for row in grid.student_grid(config).to_dict("records")
 }
 COHORTS = {}
 for row in ROWS.values():
     COHORTS.setdefault((row["target"], str(row["seed"]), row["cohort"]), []).append(row)
 
 INITIALIZATION = config["student"]["initialization"]
-BASELINE_ARCHITECTURES = grid.baseline_architectures(config)
 
 # One GPU a job that trains or infers, where there is one to give.
 GPUS = int(
@@ -111,7 +110,7 @@ def used_models(row):
 def weights_file(row):
     if row["recipe"] not in WEIGHT_RECIPES:
         return None
-    return f"<results>/weights/{row['target']}/seed{row['seed']}/{row['recipe']}.csv"
+    return f"{RESULTS}/weights/{row['target']}/seed{row['seed']}/{row['recipe']}.csv"
 
 
 def possible_weights(target):
@@ -164,7 +163,7 @@ def members(wildcards):
             "architecture": row["student"],
             "learning_rate": learning_rate(row),
             "source": row["source"],
-            "weights": (weights_file(row) or "").replace("<results>", RESULTS) or None,
+            "weights": weights_file(row),
             "initial": initial_model(row),
             "folder": f"{RESULTS}/students/{row['target']}/{row['recipe']}/seed{row['seed']}",
         }

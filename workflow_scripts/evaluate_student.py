@@ -3,17 +3,14 @@
 import csv
 import importlib.metadata
 import json
-import os
 import platform
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from distillweighted.evaluation import accuracy, balanced_accuracy
-
-FILES = ("model.safetensors", "history.csv", "predictions.csv")
+from distillweighted.student_files import STUDENT_FILES, link_file
 
 
 def main(
@@ -70,8 +67,8 @@ def main(
     if student["source"] is None and len(facts["selected_sources"]) == 1:
         metrics["source"] = facts["selected_sources"][0]
     folder.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
-        _move_in(trained / file, folder / file)
+    for file in STUDENT_FILES:
+        link_file(trained / file, folder / file)
     # Last: a folder with metrics.json is a finished student.
     partial = folder / "metrics.json.partial"
     partial.write_text(json.dumps(metrics, indent=1, ensure_ascii=False))
@@ -82,14 +79,6 @@ def _read_column(path: Path, column: str) -> dict[str, str]:
     """A column by image. A grid has thousands of these jobs: pandas would take half their time."""
     with open(path, encoding="utf-8", newline="") as file:
         return {row["image"]: row[column] for row in csv.DictReader(file)}
-
-
-def _move_in(source: Path, destination: Path) -> None:
-    destination.unlink(missing_ok=True)
-    try:
-        os.link(source, destination)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, destination)
 
 
 if "snakemake" in globals():

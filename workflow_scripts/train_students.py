@@ -4,10 +4,9 @@ Students that are finished and were made from the same code, settings and inputs
 trained again. One that fails leaves a note instead of a model; the others are unaffected.
 """
 
+import functools
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from distillweighted.models import (
 from distillweighted.pretraining import channel_statistics
 from distillweighted.seeds import derive_seed
 from distillweighted.source_outputs import load_inference
+from distillweighted.student_files import STUDENT_FILES, link_file
 from distillweighted.training import (
     Outcome,
     Plan,
@@ -42,7 +42,6 @@ from distillweighted.training import (
 log = logging.getLogger("distillweighted.train_students")
 
 MADE_FROM = ("recipe", "objective", "architecture", "learning_rate", "initial")
-FILES = ("model.safetensors", "history.csv", "predictions.csv")
 
 
 def main(
@@ -88,6 +87,9 @@ def main(
     torch.backends.cudnn.benchmark = False
     where = choose_device(device)
     images, rows = read_images(data["train_images"]), _split_rows(data)
+    training = Settings(**settings)
+    # The members share most of their inputs: each file is read once.
+    checksum = functools.cache(lambda path: fingerprint_files([path]))
     common = json.dumps([target, seed, num_classes, settings, crop_padding, distill_labeled, code])
     common_files = [data[name] for name in sorted(data)]
     output.mkdir(parents=True, exist_ok=True)
@@ -99,7 +101,7 @@ def main(
             files = [*common_files, *_files(member, sources, inference, models)]
             made_from = [member[name] for name in MADE_FROM]
             made_from += sources.items()
-            key = f"{fingerprint_files(files)}-{derive_seed(common, *made_from)}"
+            key = f"{derive_seed(common, *made_from, *map(checksum, files)):016x}"
             if _take_over(Path(member["folder"]), output / member["recipe"], key):
                 continue
             plans.append(_plan(member, sources, inference, models, images, num_classes, seed))
@@ -123,7 +125,7 @@ def main(
     trained = train_students(
         plans,
         batches,
-        Settings(**settings),
+        training,
         seed=derive_seed(seed, target, "students"),
         device=where,
     )
@@ -139,7 +141,7 @@ def main(
             "image_size": image_size,
             "mean": plan.mean,
             "std": plan.std,
-            "images_per_step": Settings(**settings).images_per_step,
+            "images_per_step": training.images_per_step,
             "device": str(where),
         }
         _write_student(folder, outcome, member, facts, data, where)
@@ -220,22 +222,15 @@ def _take_over(finished: Path, folder: Path, key: str) -> bool:
     """Link a finished student into `folder` if it was made from the same things."""
     try:
         same = json.loads((finished / "metrics.json").read_text())["key"] == key
-        if not same or not all((finished / name).is_file() for name in FILES):
+        if not same or not all((finished / name).is_file() for name in STUDENT_FILES):
             return False
     except (OSError, ValueError, KeyError):
         return False
     folder.mkdir(parents=True)
-    for name in (*FILES, "metrics.json"):
-        _link(finished / name, folder / name)
+    for name in (*STUDENT_FILES, "metrics.json"):
+        link_file(finished / name, folder / name)
     (folder / "metrics.json").rename(folder / "training.json")
     return True
-
-
-def _link(source: Path, destination: Path) -> None:
-    try:
-        os.link(source, destination)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, destination)
 
 
 def _write_failure(folder: Path, message: str) -> None:

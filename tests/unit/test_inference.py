@@ -10,16 +10,10 @@ from distillweighted.inference import run_source
 from distillweighted.models import build_model, load_model, save_model
 from distillweighted.source_outputs import load_inference, save_inference
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
 IMAGES = np.random.default_rng(0).integers(0, 256, (253, 16, 16, 3), dtype=np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def save_source(folder, architecture="convnet_tiny", bad=False):

@@ -14,13 +14,7 @@ SETTINGS = SourceSettings(
     steps=20, batch_size=8, learning_rate=0.004, weight_decay=0.01, crop_padding=2
 )
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def light_and_dark(n=24):

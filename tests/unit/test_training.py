@@ -34,17 +34,11 @@ SETTINGS = Settings(
     fixmatch_threshold=0.3,  # low, so that untrained students have pseudo-labels
     fixmatch_weight=1.0,
 )
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES, SIZES, WEIGHTS = ("s1", "s2", "s3"), (4, 2, 6), np.array([0.5, 0.2, 0.3])
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
 LABELED, LABELS = np.arange(0, 12), np.arange(12) % 3
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def pseudo_labels(names=NAMES, sizes=SIZES, weights=WEIGHTS, seed=0):

@@ -7,7 +7,7 @@ together: their comparison is paired.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -53,6 +53,20 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
     floats = images.float().div_(255).sub_(shift).div_(scale)
     return floats.contiguous(memory_format=torch.channels_last)
+
+
+def normalized_batches(
+    images: np.ndarray,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    device: torch.device,
+    batch_size: int = 250,
+) -> Iterator[Tensor]:
+    """All images uint8 [n, h, w, 3] in order, un-augmented, as normalised batches on a device."""
+    for start in range(0, len(images), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(images)))
+        yield normalize(load_images(images, rows).to(device), mean, std)
 
 
 def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tensor:

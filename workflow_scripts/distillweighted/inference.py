@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distillweighted.batches import load_images, normalize
+from distillweighted.batches import normalized_batches
 from distillweighted.devices import choose_device
 from distillweighted.models import load_model
 
@@ -35,9 +35,8 @@ def run_source(model_path: Path, images: np.ndarray, *, device: str) -> dict[str
     model = model.to(where).eval()
     features, probabilities = [], []
     with torch.no_grad():
-        for start in range(0, len(images), 250):
-            batch = load_images(images, np.arange(start, min(start + 250, len(images))))
-            hidden = model.backbone(normalize(batch.to(where), meta["mean"], meta["std"]))
+        for batch in normalized_batches(images, meta["mean"], meta["std"], device=where):
+            hidden = model.backbone(batch)
             features.append(hidden.float().cpu().numpy())
             probabilities.append(model.head(hidden).float().softmax(dim=1).cpu().numpy())
     outputs = {

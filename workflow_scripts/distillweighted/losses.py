@@ -52,9 +52,7 @@ def distillation_loss(logits: Tensor, probabilities: Tensor, *, temperature: flo
         raise ValueError(f"temperature must be positive, got {temperature}")
     dtype = _loss_dtype(logits)
     logits, probabilities = logits.to(dtype), probabilities.detach().to(dtype)
-    if temperature != 1:
-        probabilities = probabilities ** (1 / temperature)
-        probabilities = probabilities / probabilities.sum(dim=1, keepdim=True)
+    probabilities = _softened(probabilities, temperature)
     return temperature**2 * F.cross_entropy(logits / temperature, probabilities)
 
 
@@ -103,7 +101,12 @@ def multi_source_loss(
 
 
 def weighted_distillation_loss(
-    logits: Tensor, probabilities: Tensor, sizes: Sequence[int], weights: Sequence[float] | Tensor
+    logits: Tensor,
+    probabilities: Tensor,
+    sizes: Sequence[int],
+    weights: Sequence[float] | Tensor,
+    *,
+    temperature: float = 1.0,
 ) -> Tensor:
     """The sum of eq. 4, sum_s alpha_s L_distill_s, for the heads of all sources side by side.
 
@@ -115,9 +118,11 @@ def weighted_distillation_loss(
         probabilities: pseudo-labels in the same layout; no gradient flows into them.
         sizes: C_s, the number of classes of each source `[S]`.
         weights: alpha `[S]`, not negative, with sum 1. Keep them on the CPU: they are checked.
+        temperature: T > 0.
 
     Raises:
-        ValueError: shapes that do not match, an empty batch, or weights that do not sum to 1.
+        ValueError: shapes that do not match, an empty batch, weights that do not sum to 1, or a
+            temperature that is not positive.
     """
     _check_logits(logits)
     if probabilities.shape != logits.shape:
@@ -127,8 +132,23 @@ def weighted_distillation_loss(
     sizes = tuple(int(size) for size in sizes)
     if sum(sizes) != logits.shape[1] or min(sizes) < 1:
         raise ValueError(f"sizes {sizes} do not add up to the {logits.shape[1]} columns of logits")
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
     alpha = _checked_weights(weights, len(sizes))
-    return _WeightedSoftCrossEntropy.apply(logits, probabilities.detach(), sizes, alpha)
+    targets = probabilities.detach()
+    if temperature == 1:
+        return _WeightedSoftCrossEntropy.apply(logits, targets, sizes, alpha)
+    parts = [_softened(part, temperature) for part in targets.split(sizes, dim=1)]
+    loss = _WeightedSoftCrossEntropy.apply(logits / temperature, torch.cat(parts, 1), sizes, alpha)
+    return temperature**2 * loss
+
+
+def _softened(probabilities: Tensor, temperature: float) -> Tensor:
+    """Probabilities q `[B, C]` at a temperature: q^(1/T), normalised."""
+    if temperature == 1:
+        return probabilities
+    powers = probabilities ** (1 / temperature)
+    return powers / powers.sum(dim=1, keepdim=True)
 
 
 class _WeightedSoftCrossEntropy(torch.autograd.Function):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from distillweighted import losses
-from distillweighted.batches import TargetBatches, load_images, normalize
+from distillweighted.batches import TargetBatches, normalize, normalized_batches
 from distillweighted.models import Classifier
 from distillweighted.seeds import derive_seed
 
@@ -163,23 +163,15 @@ def _distill(student: _Student, batches: TargetBatches, step: int) -> dict[str, 
     features = student.model.backbone(student.images(torch.cat([images, unlabeled])))
     on_labeled, on_unlabeled = features.split([len(images), len(unlabeled)])
     labeled = losses.labeled_loss(student.model.head(on_labeled), labels.to(student.device))
-    temperature = settings.temperature
-    distilled = temperature**2 * losses.weighted_distillation_loss(
-        student.heads(on_unlabeled) / temperature,
-        _soften(pseudo, rows, temperature).to(student.device),
+    distilled = losses.weighted_distillation_loss(
+        student.heads(on_unlabeled),
+        pseudo.probabilities[rows].to(student.device),
         pseudo.sizes,
         pseudo.weights,
+        temperature=settings.temperature,
     )
     loss = losses.single_source_loss(labeled, distilled, settings.lam)
     return {"loss": loss, "labeled_loss": labeled, "unlabeled_loss": distilled}
-
-
-def _soften(pseudo: PseudoLabels, rows: Tensor, temperature: float) -> Tensor:
-    probabilities = pseudo.probabilities[rows]
-    if temperature == 1:
-        return probabilities
-    parts = probabilities.log().div(temperature).split(pseudo.sizes, dim=1)
-    return torch.cat([part.softmax(dim=1) for part in parts], dim=1)
 
 
 def _transfer(student: _Student, batches: TargetBatches, step: int) -> dict[str, Tensor]:
@@ -291,8 +283,5 @@ def predict(
 ) -> Tensor:
     """Logits float32 [n, num_classes] of un-augmented images uint8 [n, h, w, 3], on the CPU."""
     model = model.to(device).eval()
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch = load_images(images, np.arange(start, min(start + batch_size, len(images))))
-        parts.append(model(normalize(batch.to(device), mean, std)).float().cpu())
-    return torch.cat(parts)
+    batches = normalized_batches(images, mean, std, device=device, batch_size=batch_size)
+    return torch.cat([model(batch).float().cpu() for batch in batches])

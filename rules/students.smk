@@ -57,7 +57,6 @@ rule evaluate_student:
     params:
         code=code_of("train_students", "evaluate_student"),
         student=student_facts,
-        num_classes=lambda wc: TASKS[wc.target].num_classes,
         settings=lambda wc: [
             training_settings(),
             learning_rate(student_row(wc)),

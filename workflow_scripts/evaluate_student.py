@@ -7,8 +7,6 @@ import platform
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from distillweighted.evaluation import accuracy, balanced_accuracy
 from distillweighted.student_files import STUDENT_FILES, link_file
 
@@ -20,7 +18,6 @@ def main(
     folder: Path,
     *,
     student: dict,
-    num_classes: int,
 ) -> None:
     """Put a student's files in their place and write metrics.json.
 
@@ -30,7 +27,6 @@ def main(
         split: The target's split.
         folder: Where the finished student goes.
         student: Its row of the grid.
-        num_classes: Classes of the target.
 
     Raises:
         RuntimeError: Where its training failed; says why.
@@ -47,15 +43,15 @@ def main(
     missing = [image for image in predictions if image not in known]
     if missing:
         raise ValueError(f"{labels}: no label for {len(missing)} images, first '{missing[0]}'")
-    truth = np.array([int(known[image]) for image in predictions])
-    predicted = np.array([int(value) for value in predictions.values()])
+    truth = [int(known[image]) for image in predictions]
+    predicted = [int(value) for value in predictions.values()]
     images = Counter(_read_column(split, "split").values())
     metrics = {
         # The grid's row wins: where training was taken over, the facts hold the row of that time.
         **facts,
         **student,
         "accuracy": accuracy(truth, predicted),
-        "balanced_accuracy": balanced_accuracy(truth, predicted, num_classes),
+        "balanced_accuracy": balanced_accuracy(truth, predicted),
         "n_labeled": images["labeled"],
         "n_unlabeled": images["unlabeled"],
         "n_test": images["test"],
@@ -91,5 +87,4 @@ if "snakemake" in globals():
             Path(snakemake.input.split),
             Path(snakemake.output.metrics).parent,
             student=snakemake.params.student,
-            num_classes=snakemake.params.num_classes,
         )

@@ -161,7 +161,6 @@ class World:
             self.data["split"],
             self.folder(recipe),
             student={**student, **changes},
-            num_classes=3,
         )
         return self.folder(recipe)
 

@@ -137,7 +137,7 @@ class TargetBatches:
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
         self._padding, self._seed = crop_padding, seed
         self._streams: dict[tuple[str, int], tuple[IndexStream, np.random.Generator]] = {}
-        self._step: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self._step: dict[tuple, tuple[Tensor, ...]] = {}
 
     def next_step(self) -> None:
         """Go on to the next step: every stream draws anew."""
@@ -161,6 +161,20 @@ class TargetBatches:
             seed = derive_seed(self._seed, "strong", size, step)
             strong = strong_augmentation(load_images(self._images, rows.numpy()), seed=seed)
             self._step[key] = (strong, rows)
+        return self._step[key][0]
+
+    def normalized(
+        self, *parts: Tensor, mean: Sequence[float], std: Sequence[float], device: torch.device
+    ) -> Tensor:
+        """This step's batches `parts` one after the other, normalised, on a device.
+
+        Students that start from one model share it: it must not be changed in place.
+        """
+        # The parts live as long as the step, so that their identities name them.
+        key = ("normalized", *map(id, parts), *mean, *std, device)
+        if key not in self._step:
+            images = torch.cat(parts).to(device, non_blocking=True)
+            self._step[key] = (normalize(images, mean, std), *parts)
         return self._step[key][0]
 
     def _batch(self, kind: str, size: int) -> tuple[Tensor, Tensor]:

@@ -1,21 +1,25 @@
-"""Accuracy of predictions, in percent."""
+"""Accuracy of predictions, in percent.
+
+Without NumPy: a grid evaluates thousands of students, and the import costs more than the sums.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
+from collections.abc import Sequence
 
 
-def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of right predictions, in percent; both arrays are int [n]."""
-    return 100 * float(np.mean(labels == predicted))
+def accuracy(labels: Sequence[int], predicted: Sequence[int]) -> float:
+    """Share of right predictions [n], in percent."""
+    pairs = list(zip(labels, predicted, strict=True))
+    return 100 * sum(label == guess for label, guess in pairs) / len(pairs)
 
 
-def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> float:
+def balanced_accuracy(labels: Sequence[int], predicted: Sequence[int]) -> float:
     """Mean over classes of the share of their images that are right, in percent.
 
     Classes without a test image do not count.
     """
-    right = np.bincount(labels[labels == predicted], minlength=num_classes)
-    total = np.bincount(labels, minlength=num_classes)
-    present = total > 0
-    return 100 * float(np.mean(right[present] / total[present]))
+    total = Counter(labels)
+    right = Counter(a for a, b in zip(labels, predicted, strict=True) if a == b)
+    return 100 * sum(right[label] / total[label] for label in total) / len(total)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from distillweighted import losses
-from distillweighted.batches import TargetBatches, normalize, normalized_batches
+from distillweighted.batches import TargetBatches, normalized_batches
 from distillweighted.models import Classifier
 from distillweighted.seeds import derive_seed
 
@@ -122,9 +122,9 @@ class _Student:
         )
         self.objective = _OBJECTIVES[plan.objective]
 
-    def images(self, batch: Tensor) -> Tensor:
-        batch = batch.to(self.device, non_blocking=True)
-        return normalize(batch, self.plan.mean, self.plan.std)
+    def inputs(self, batches: TargetBatches, *parts: Tensor) -> Tensor:
+        mean, std = self.plan.mean, self.plan.std
+        return batches.normalized(*parts, mean=mean, std=std, device=self.device)
 
     def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
         # Layers such as dropout draw from the global state: set it, so that company does not
@@ -160,7 +160,7 @@ def _distill(student: _Student, batches: TargetBatches, step: int) -> dict[str, 
     settings, pseudo = student.settings, student.plan.pseudo_labels
     images, labels = batches.labeled(settings.labeled_batch)
     unlabeled, rows = batches.unlabeled(settings.unlabeled_batch)
-    features = student.model.backbone(student.images(torch.cat([images, unlabeled])))
+    features = student.model.backbone(student.inputs(batches, images, unlabeled))
     on_labeled, on_unlabeled = features.split([len(images), len(unlabeled)])
     labeled = losses.labeled_loss(student.model.head(on_labeled), labels.to(student.device))
     distilled = losses.weighted_distillation_loss(
@@ -177,7 +177,7 @@ def _distill(student: _Student, batches: TargetBatches, step: int) -> dict[str, 
 def _transfer(student: _Student, batches: TargetBatches, step: int) -> dict[str, Tensor]:
     """Eq. 2 alone, on as many images a step as distillation sees."""
     images, labels = batches.labeled(student.settings.images_per_step)
-    logits = student.model(student.images(images))
+    logits = student.model(student.inputs(batches, images))
     loss = losses.labeled_loss(logits, labels.to(student.device))
     return {"loss": loss, "labeled_loss": loss}
 
@@ -189,7 +189,7 @@ def _fixmatch(student: _Student, batches: TargetBatches, step: int) -> dict[str,
     images, labels = batches.labeled(size)
     weak, _ = batches.unlabeled(size)
     strong = batches.unlabeled_strong(size, step)
-    logits = student.model(student.images(torch.cat([images, weak, strong])))
+    logits = student.model(student.inputs(batches, images, weak, strong))
     on_labeled, on_weak, on_strong = logits.split([len(images), len(weak), len(strong)])
     labeled = losses.labeled_loss(on_labeled, labels.to(student.device))
     unlabeled = losses.fixmatch_loss(on_weak, on_strong, threshold=settings.fixmatch_threshold)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo mini-paper test test-slow lint bench rulegraph docs-figures clean
+.PHONY: demo mini-paper paper-check test test-slow lint bench rulegraph docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
@@ -16,6 +16,12 @@ mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
 	@$(BIN)/python -m distillweighted.table_files results/mini_paper/tables/table1_accuracy.csv
 	@echo "Report: results/mini_paper/report.html"
+
+paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
+	$(BIN)/python -m tests.miniature results/paper_check_files
+	$(SNAKEMAKE) --quiet rules --configfile configs/paper.yaml tests/miniature/paper_check.yaml
+	@$(BIN)/python -m distillweighted.table_files results/paper_check/tables/table1_accuracy.csv
+	@echo "Report: results/paper_check/report.html"
 
 test: $(VENV)/.installed  ## all tests but the slow ones
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
@@ -35,8 +41,8 @@ bench: $(VENV)/.installed  ## speed, as ratios measured in one run
 rulegraph: $(VENV)/.installed  ## the rule graph in Mermaid, as it stands in the README
 	@$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null | grep -vE "^---|^title|style id"
 
-docs-figures:  ## the README's figures, from a finished `make demo`
-	cp $(foreach f,fig1_weightings fig3_single_source fig6_effect_of_p,results/demo/figures/$(f).png) docs/
+docs-figures:  ## the README's figures, from a finished `make mini-paper`
+	cp $(foreach f,fig1_weightings fig3_single_source fig6_effect_of_p,results/mini_paper/figures/$(f).png) docs/
 
 clean:  ## remove the environment; results stay
 	rm -rf $(VENV)

@@ -27,7 +27,12 @@ wildcard_constraints:
     source="[^/]+",
     recipe="[^/]+",
     cohort="[^/]+",
-    seed=r"\d+",
+    seed=r"\d+(-labels[^/]+)?",
+
+
+# A plan (-n) does not come here, so that it can be made without the data.
+onstart:
+    check_files(workflow.dag.needrun_jobs())
 
 
 localrules:

@@ -1,4 +1,6 @@
 # What the rules share: the checked configuration, the grid, and functions from wildcards to files.
+import inspect
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,9 +13,12 @@ from snakemake.exceptions import WorkflowError
 
 from distillweighted import grid
 from distillweighted.config import ConfigError, read_config
-from distillweighted.config_checks import task_images
-from distillweighted.embedded import TASKS
+from distillweighted.config_checks import needed_data_sets
 from distillweighted.fingerprint import fingerprint_code
+from distillweighted.normalization import training_statistics
+from distillweighted.preparation import files_state
+from distillweighted.required_files import checkpoint_path, missing_text
+from distillweighted.tasks import TASKS, task_images
 
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
@@ -25,18 +30,22 @@ except ConfigError as error:
 RESULTS = f"results/{config['name']}"
 TARGETS = config["targets"]
 SEEDS = config["seeds"]
+REPLICATES = {replicate.name: replicate for replicate in grid.list_replicates(config)}
 SOURCES = {source.name: source for source in grid.list_sources(config)}
 ADMISSIBLE = {t: [s.name for s in grid.admissible_sources(config, t)] for t in TARGETS}
 WEIGHT_RECIPES = grid.weight_recipes(config)
 ROWS = {
-    (row["target"], row["recipe"], str(row["seed"])): row
+    (row["target"], row["recipe"], row["replicate"]): row
     for row in grid.student_grid(config).to_dict("records")
 }
 COHORTS = {}
 for row in ROWS.values():
-    COHORTS.setdefault((row["target"], str(row["seed"]), row["cohort"]), []).append(row)
+    COHORTS.setdefault((row["target"], row["replicate"], row["cohort"]), []).append(row)
 
 INITIALIZATION = config["student"]["initialization"]
+DATA_ROOT = Path(config["data_root"]) if config["data_root"] else None
+MODELS_ROOT = Path(config["models_root"]) if config["models_root"] else None
+DATA_SETS = [name for name, task in TASKS.items() if task.data_set is not None]
 
 # One GPU a job that trains or infers, where there is one to give.
 GPUS = int(
@@ -51,10 +60,15 @@ OBJECTIVES = {
 }
 
 
-def code_of(*rules):
-    """Fingerprint of what the scripts of these rules run."""
-    scripts = Path(workflow.basedir) / "workflow_scripts"
-    return fingerprint_code(*(scripts / f"{rule}.py" for rule in rules))
+def code_of(*rules, data_set=None):
+    """Fingerprint of what the scripts of these rules run; of all readers, that of one data set."""
+    folder = Path(workflow.basedir) / "workflow_scripts"
+    scripts = [folder / f"{rule}.py" for rule in rules]
+    if data_set is None:
+        return fingerprint_code(*scripts)
+    reader = inspect.getfile(TASKS[data_set].data_set.read)
+    registry = folder / "distillweighted/datasets/registry.py"
+    return fingerprint_code(*scripts, Path(reader), without=[registry])
 
 
 def model_file(name):
@@ -62,23 +76,139 @@ def model_file(name):
 
 
 def initial_model(row):
-    """Name of the model that a student starts from; None for a random start."""
-    if INITIALIZATION == "random":
+    """Name of the model that a student starts from; None where it has none or data choose it."""
+    if INITIALIZATION in ("random", "nearest_source"):
         return None
     return f"{row['student']}_{INITIALIZATION}"
+
+
+def starts_from_source(row):
+    """Whether a student starts from the most similar source of its architecture."""
+    return row["method"] == "finetune_selected_source" or INITIALIZATION == "nearest_source"
+
+
+def initial_weights(row):
+    """Weights that say which source a student starts from; None where it does not."""
+    if not starts_from_source(row):
+        return None
+    recipe = f"finetune_selected_source-{row['student']}"
+    return f"{RESULTS}/weights/{row['target']}/seed{row['replicate']}/{recipe}.csv"
 
 
 def model_task(name):
     """The task that a source model, or an initialisation, is trained on."""
     if name in SOURCES:
         return SOURCES[name].task
-    return INITIALIZATION
+    return "imagenet" if name.endswith("_imagenet") else INITIALIZATION
 
 
 def model_architecture(name):
     if name in SOURCES:
         return SOURCES[name].architecture
-    return name.removesuffix(f"_{INITIALIZATION}")
+    return name.removesuffix(f"_{model_task(name)}")
+
+
+def is_trained(name):
+    """Whether the workflow trains a model; it loads the others from checkpoints."""
+    if name in SOURCES:
+        return SOURCES[name].origin == "trained"
+    return not name.endswith("_imagenet")
+
+
+def all_models():
+    """Every source, and every model that a student or a source starts from."""
+    names = {*SOURCES, *filter(None, map(initial_model, ROWS.values()))}
+    if config["training"]["sources"]["initialization"] == "imagenet":
+        names |= {f"{s.architecture}_imagenet" for s in SOURCES.values() if s.origin == "trained"}
+    return sorted(names)
+
+
+def checkpoint_of(name):
+    """The checkpoint of a model that the workflow loads."""
+    return MODELS_ROOT / checkpoint_path(model_architecture(name), model_task(name))
+
+
+def if_there(path):
+    """A file as an input where it is there; what is missing is told all at once, at the start."""
+    return [str(path)] if path is not None and path.exists() else []
+
+
+def check_files(jobs):
+    """Stop, before any work, where files are missing that a person or `fetch` has to bring."""
+    wanted = {"prepare_data_set": [], "load_source": []}
+    for job in jobs:
+        if job.rule.name in wanted:
+            wanted[job.rule.name] += job.wildcards
+    missing = missing_text(
+        sorted(wanted["prepare_data_set"]),
+        [(model_architecture(name), model_task(name)) for name in sorted(wanted["load_source"])],
+        data_root=DATA_ROOT,
+        models_root=MODELS_ROOT,
+    )
+    if missing:
+        raise WorkflowError(
+            f"{missing}\nWhat can be downloaded automatically: snakemake --cores all fetch, with "
+            "the same --configfile. docs/data.md says how to get the rest."
+        )
+
+
+def start_of_source(name):
+    """The model that a trained model starts from, in a list; empty for a random start."""
+    if config["training"]["sources"]["initialization"] == "random":
+        return []
+    return [model_file(f"{model_architecture(name)}_imagenet")]
+
+
+def image_size(task):
+    """Side of the images that networks see of a task, in pixels."""
+    if TASKS[task].data_set is None:
+        return config["embedded"]["image_size"]
+    return config["images"]["size"]
+
+
+def view_of(task):
+    """How images of a task become batches: arguments of `views.make_view`."""
+    if TASKS[task].data_set is None:
+        return {"kind": "padded_crop", "padding": config["training"]["crop_padding"]}
+    images = config["images"]
+    if images["transforms"] == "parc":
+        # What torchvision's RandomResizedCrop does by itself; CIFAR-10 is shown whole.
+        return {
+            "kind": "parc",
+            "size": images["size"],
+            "min_scale": 0.08,
+            "flip": False,
+            "whole": task == "cifar10",
+        }
+    return {
+        "kind": "resized_crop",
+        "size": images["size"],
+        "min_scale": images["min_scale"],
+        "flip": images["flip"],
+    }
+
+
+def outputs_of(name):
+    """How many outputs a model that the workflow loads has."""
+    return 1000 if model_task(name) == "imagenet" else TASKS[model_task(name)].num_classes
+
+
+def parity_statistics(task):
+    """Mean and standard deviation that all models of a task share; None for each model's own."""
+    if TASKS[task].data_set is None or config["images"]["transforms"] != "parc":
+        return None
+    return list(map(list, training_statistics(task)))
+
+
+def output_activation(name):
+    """How a source's outputs become probabilities."""
+    multi_label = TASKS[model_task(name)].multi_label
+    return SOURCES[name].multi_label_outputs if multi_label else "softmax"
+
+
+def alternatives(names):
+    """A regular expression for any of the names; for none of them where there is no name."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
 def learning_rate(row):
@@ -100,7 +230,7 @@ def used_sources(row):
 
 def used_models(row):
     """Models that a student may start from."""
-    if row["method"] == "finetune_selected_source":
+    if starts_from_source(row):
         names = ADMISSIBLE[row["target"]]
         return [name for name in names if SOURCES[name].architecture == row["student"]]
     initial = initial_model(row)
@@ -110,7 +240,7 @@ def used_models(row):
 def weights_file(row):
     if row["recipe"] not in WEIGHT_RECIPES:
         return None
-    return f"{RESULTS}/weights/{row['target']}/seed{row['seed']}/{row['recipe']}.csv"
+    return f"{RESULTS}/weights/{row['target']}/seed{row['replicate']}/{row['recipe']}.csv"
 
 
 def possible_weights(target):
@@ -129,11 +259,12 @@ def union(lists):
 
 def student_inputs(rows):
     """Named inputs that determine the results of students of one target and seed."""
-    target, seed = rows[0]["target"], rows[0]["seed"]
+    target, seed = rows[0]["target"], rows[0]["replicate"]
     return {
         "train_images": f"<results>/data/{target}/train_images.npy",
         "test_images": f"<results>/data/{target}/test_images.npy",
         "index": f"<results>/data/{target}/images.csv",
+        "meta": f"<results>/data/{target}/meta.json",
         "split": f"<results>/splits/{target}/seed{seed}.csv",
         "labeled": f"<results>/splits/{target}/seed{seed}_labeled.csv",
         "inference": [
@@ -141,7 +272,9 @@ def student_inputs(rows):
             for name in union(used_sources(row) for row in rows)
         ],
         "models": [model_file(name) for name in union(used_models(row) for row in rows)],
-        "weights": [weights_file(row) for row in rows if weights_file(row)],
+        "weights": union(
+            [path for path in (weights_file(row), initial_weights(row)) if path] for row in rows
+        ),
     }
 
 
@@ -165,7 +298,8 @@ def members(wildcards):
             "source": row["source"],
             "weights": weights_file(row),
             "initial": initial_model(row),
-            "folder": f"{RESULTS}/students/{row['target']}/{row['recipe']}/seed{row['seed']}",
+            "initial_weights": initial_weights(row),
+            "folder": f"{RESULTS}/students/{row['target']}/{row['recipe']}/seed{row['replicate']}",
         }
         for row in cohort_rows(wildcards)
     ]
@@ -175,7 +309,7 @@ def student_facts(wildcards):
     """A student's row of the grid, as its metrics.json has it."""
     row = student_row(wildcards)
     p = None if row["p"] != row["p"] else grid.format_p(row["p"])
-    names = ("target", "recipe", "method", "source", "seed", "student")
+    names = ("target", "recipe", "method", "source", "seed", "label_fraction", "student")
     facts = {name: row[name] for name in names}
     return {**facts, "p": p, "benchmark_seed": config["embedded"]["seed"]}
 
@@ -204,8 +338,8 @@ def all_student_files():
 
 
 def per_target_and_seed(pattern):
-    """A path with {target} and {seed} for every target and seed."""
-    return expand(pattern, target=TARGETS, seed=SEEDS)
+    """A path with {target} and {seed} for every target and replicate."""
+    return expand(pattern, target=TARGETS, seed=REPLICATES)
 
 
 # What can be made of the grid: correlations need singles from three sources or more.
@@ -214,6 +348,9 @@ WEIGHTING = config["similarity"]["weighting"]
 HAS_CORRELATIONS = METHODS["distill_single"] and min(map(len, ADMISSIBLE.values())) >= 3
 TABLES = ["table1_accuracy", "comparison_with_paper"]
 FIGURES = ["fig1_weightings", "fig5_accuracy_vs_compute"]
+HAS_LABEL_FRACTIONS = len(REPLICATES) > len(SEEDS)
+TABLES += ["table_label_fractions"] * HAS_LABEL_FRACTIONS
+TABLES += ["table_target_groups"] * bool(config["figures"]["target_groups"])
 if HAS_CORRELATIONS:
     TABLES += ["table2_correlation", "table3_relative_accuracy"]
     FIGURES += ["fig3_single_source", "fig4_similarity_vs_accuracy"]

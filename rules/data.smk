@@ -1,6 +1,60 @@
 # Tasks: images on disk, and which of a target's images are labelled.
 
 
+rule fetch:
+    log:
+        "<results>/logs/fetch.log",
+    localrule: True
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=1440,
+    params:
+        code=code_of("fetch"),
+        tasks=needed_data_sets(config),
+        checkpoints=[
+            (model_architecture(name), model_task(name))
+            for name in all_models()
+            if not is_trained(name)
+        ],
+        data_root=config["data_root"],
+        models_root=config["models_root"],
+    script:
+        "../workflow_scripts/fetch.py"
+
+
+# A data set's files are no inputs, so that a plan can be made without them: `files` says whether they
+# changed, and what is missing is told all at once when work starts.
+rule prepare_data_set:
+    output:
+        train_images="<results>/data/{task}/train_images.npy",
+        test_images="<results>/data/{task}/test_images.npy",
+        index="<results>/data/{task}/images.csv",
+        labels="<results>/data/{task}/labels.csv",
+        meta="<results>/data/{task}/meta.json",
+    log:
+        "<results>/logs/prepare_data_set/{task}.log",
+    benchmark:
+        "<results>/benchmarks/prepare_data_set/{task}.tsv"
+    wildcard_constraints:
+        task=alternatives(DATA_SETS),
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=lambda wc: code_of("prepare_data_set", data_set=wc.task),
+        data_root=str(DATA_ROOT),
+        files=lambda wc: files_state(TASKS[wc.task].data_set, DATA_ROOT),
+        check_counts=config["images"]["check_counts"],
+    script:
+        "../workflow_scripts/prepare_data_set.py"
+
+
 rule prepare_task:
     output:
         train_images="<results>/data/{task}/train_images.npy",
@@ -12,6 +66,8 @@ rule prepare_task:
         "<results>/logs/prepare_task/{task}.log",
     benchmark:
         "<results>/benchmarks/prepare_task/{task}.tsv"
+    wildcard_constraints:
+        task=alternatives(set(TASKS) - set(DATA_SETS)),
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
@@ -47,7 +103,8 @@ rule split_target:
         runtime=10,
     params:
         code=code_of("split_target"),
-        fraction=config["training"]["label_fraction"],
+        seed=lambda wc: REPLICATES[wc.seed].seed,
+        fraction=lambda wc: REPLICATES[wc.seed].label_fraction,
     script:
         "../workflow_scripts/split_target.py"
 

@@ -4,6 +4,7 @@
 rule infer_source:
     input:
         images="<results>/data/{target}/train_images.npy",
+        index="<results>/data/{target}/images.csv",
         model=model_file("{source}"),
     output:
         "<results>/inference/{target}/{source}.safetensors",
@@ -20,6 +21,9 @@ rule infer_source:
         gpu=GPUS,
     params:
         code=code_of("infer_source"),
+        view=lambda wc: view_of(wc.target),
+        statistics=lambda wc: parity_statistics(wc.target),
+        activation=lambda wc: output_activation(wc.source),
         device=config["device"],
     script:
         "../workflow_scripts/infer_source.py"

@@ -22,6 +22,7 @@ rule score_similarity:
         runtime=30,
     params:
         code=code_of("score_similarity"),
+        seed=lambda wc: REPLICATES[wc.seed].seed,
         sources=lambda wc: ADMISSIBLE[wc.target],
         probe_size=config["probe"]["size"],
         metrics=config["similarity"]["metrics"],

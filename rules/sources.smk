@@ -1,4 +1,7 @@
-# Source models, and the models that students start from.
+# Source models, and the models that students start from: trained here, or loaded from checkpoints.
+
+TRAINED = [name for name in all_models() if is_trained(name)]
+LOADED = [name for name in all_models() if not is_trained(name)]
 
 
 rule train_source:
@@ -8,6 +11,7 @@ rule train_source:
         lambda wc: f"<results>/data/{model_task(wc.source)}/images.csv",
         lambda wc: f"<results>/data/{model_task(wc.source)}/labels.csv",
         meta=lambda wc: f"<results>/data/{model_task(wc.source)}/meta.json",
+        initial=lambda wc: start_of_source(wc.source),
     output:
         model="<results>/sources/{source}/model.safetensors",
         meta="<results>/sources/{source}/meta.json",
@@ -15,6 +19,8 @@ rule train_source:
         "<results>/logs/train_source/{source}.log",
     benchmark:
         "<results>/benchmarks/train_source/{source}.tsv"
+    wildcard_constraints:
+        source=alternatives(TRAINED),
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
@@ -34,10 +40,40 @@ rule train_source:
             "batch_size": config["training"]["sources"]["batch_size"],
             "learning_rate": config["training"]["sources"]["learning_rate"],
             "weight_decay": config["training"]["sources"]["weight_decay"],
-            "crop_padding": config["training"]["crop_padding"],
         },
+        view=lambda wc: view_of(model_task(wc.source)),
+        image_size=lambda wc: image_size(model_task(wc.source)),
     script:
         "../workflow_scripts/train_source.py"
+
+
+rule load_source:
+    input:
+        lambda wc: if_there(checkpoint_of(wc.source)),
+    output:
+        model="<results>/sources/{source}/model.safetensors",
+        meta="<results>/sources/{source}/meta.json",
+    log:
+        "<results>/logs/load_source/{source}.log",
+    benchmark:
+        "<results>/benchmarks/load_source/{source}.tsv"
+    wildcard_constraints:
+        source=alternatives(LOADED),
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code_of("load_source"),
+        checkpoint=lambda wc: str(checkpoint_of(wc.source)),
+        architecture=lambda wc: model_architecture(wc.source),
+        task=lambda wc: model_task(wc.source),
+        num_classes=lambda wc: outputs_of(wc.source),
+        image_size=config["images"]["size"],
+    script:
+        "../workflow_scripts/load_source.py"
 
 
 rule sources:

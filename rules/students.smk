@@ -19,13 +19,14 @@ rule train_students:
         gpu=GPUS,
     params:
         code=code_of("train_students"),
+        seed=lambda wc: REPLICATES[wc.seed].seed,
         members=members,
         sources=lambda wc: union(used_sources(row) for row in cohort_rows(wc)),
         models=lambda wc: union(used_models(row) for row in cohort_rows(wc)),
-        num_classes=lambda wc: TASKS[wc.target].num_classes,
-        image_size=config["embedded"]["image_size"],
+        image_size=lambda wc: image_size(wc.target),
         settings=training_settings(),
-        crop_padding=config["training"]["crop_padding"],
+        view=lambda wc: view_of(wc.target),
+        statistics=lambda wc: parity_statistics(wc.target),
         distill_labeled=config["training"]["distill_labeled"],
         device=config["device"],
     script:
@@ -60,7 +61,8 @@ rule evaluate_student:
         settings=lambda wc: [
             training_settings(),
             learning_rate(student_row(wc)),
-            config["training"]["crop_padding"],
+            view_of(wc.target),
+            parity_statistics(wc.target),
             config["training"]["distill_labeled"],
         ],
     script:

@@ -4,11 +4,21 @@
 rule collect_accuracy:
     input:
         metrics=student_files("metrics.json"),
-        similarity=per_target_and_seed("<results>/similarity/{target}/seed{seed}.csv"),
+        similarity=expand(
+            "<results>/similarity/{target}/seed{seed}.csv", target=TARGETS, seed=SEEDS
+        ),
         nearest=per_target_and_seed(
             "<results>/weights/{target}/seed{seed}/distill_weighted-pinf.csv"
         ),
     output:
+        **(
+            {
+                "label_fractions_accuracy": "<results>/tables/label_fractions_accuracy.csv",
+                "label_fractions_nearest": "<results>/tables/label_fractions_nearest.csv",
+            }
+            if HAS_LABEL_FRACTIONS
+            else {}
+        ),
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
         nearest="<results>/tables/nearest.csv",
@@ -23,7 +33,12 @@ rule collect_accuracy:
         runtime=20,
     params:
         code=code_of("collect_accuracy"),
-        pairs=[(target, seed) for target in TARGETS for seed in SEEDS],
+        cells=[
+            (target, replicate.seed, replicate.label_fraction)
+            for target in TARGETS
+            for replicate in REPLICATES.values()
+        ],
+        label_fraction=config["training"]["label_fraction"],
     script:
         "../workflow_scripts/collect_accuracy.py"
 
@@ -147,6 +162,65 @@ rule table3_relative_accuracy:
         caption=caption_line(),
     script:
         "../workflow_scripts/table3_relative_accuracy.py"
+
+
+# Only for a configuration with training.other_label_fractions.
+rule table_label_fractions:
+    input:
+        accuracy="<results>/tables/label_fractions_accuracy.csv",
+        nearest="<results>/tables/label_fractions_nearest.csv",
+    output:
+        table_files("table_label_fractions")[1:],
+        csv=report(
+            "<results>/tables/table_label_fractions.csv",
+            caption="captions/table_label_fractions.rst",
+            category="Tables",
+            labels={"item": "Label fractions", "shows": "accuracy by label fraction"},
+        ),
+    log:
+        "<results>/logs/table_label_fractions.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("table_label_fractions"),
+        default_p=METHODS["default_p"],
+        caption=caption_line(),
+    script:
+        "../workflow_scripts/table_label_fractions.py"
+
+
+# Only for a configuration with figures.target_groups.
+rule table_target_groups:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        table_files("table_target_groups")[1:],
+        csv=report(
+            "<results>/tables/table_target_groups.csv",
+            caption="captions/table_target_groups.rst",
+            category="Tables",
+            labels={"item": "Target groups", "shows": "improvement over IN+Transfer"},
+        ),
+    log:
+        "<results>/logs/table_target_groups.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("table_target_groups"),
+        groups=config["figures"]["target_groups"],
+        default_p=METHODS["default_p"],
+        caption=caption_line(),
+    script:
+        "../workflow_scripts/table_target_groups.py"
 
 
 rule comparison_with_paper:

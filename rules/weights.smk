@@ -16,6 +16,7 @@ rule compute_weights:
         runtime=10,
     params:
         code=code_of("compute_weights"),
+        seed=lambda wc: REPLICATES[wc.seed].seed,
         recipe=lambda wc: WEIGHT_RECIPES[wc.recipe],
         settings={
             **config["similarity"]["weighting"],
@@ -33,6 +34,6 @@ rule weights:
         [
             f"<results>/weights/{target}/seed{seed}/{recipe}.csv"
             for target in TARGETS
-            for seed in SEEDS
+            for seed in REPLICATES
             for recipe in possible_weights(target)
         ],

@@ -17,6 +17,7 @@ from distillweighted.batches import TargetBatches
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
 from distillweighted.models import build_model
 from distillweighted.training import Plan, PseudoLabels, Settings, train_students
+from distillweighted.views import PaddedCrop
 
 SIZES = (42, 32, 39, 48, 24, 16, 8) * 4  # the mini paper's 28 sources
 REPEATS = 5
@@ -52,7 +53,7 @@ def main() -> None:
 
     def train(*students: tuple[str, PseudoLabels | None, str]) -> None:
         batches = TargetBatches(
-            images, np.arange(200), labels, np.arange(200, 1000), crop_padding=2, seed=0
+            images, np.arange(200), labels, np.arange(200, 1000), view=PaddedCrop(2), seed=0
         )
         plans = [
             Plan(f"{i}", objective, build_model(name, 32, seed=0), [0.5] * 3, [0.2] * 3, pseudo)

@@ -13,25 +13,41 @@ COLUMNS += ["accuracy", "balanced_accuracy"]
 def main(
     metrics: Sequence[Path],
     similarity: Sequence[Path],
-    nearest: dict[tuple[str, int], Path],
+    nearest: dict[tuple[str, int, float], Path],
     output: dict[str, Path],
+    *,
+    label_fraction: float,
 ) -> None:
     """Write accuracy.csv (a row a student), similarity.csv, nearest.csv and compute.csv.
 
+    Where there are several label fractions, these tables hold the first one's rows, and
+    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them.
+
     Args:
         metrics: metrics.json of every student.
-        similarity: Scores of every target and seed.
-        nearest: The p = inf weights of every target and seed: all on the nearest source.
+        similarity: Scores of every target and seed, for the first label fraction.
+        nearest: The p = inf weights of every target, seed and label fraction: all on the nearest
+            source.
         output: Where each table goes.
+        label_fraction: The first label fraction.
     """
     records = [json.loads(Path(path).read_text()) for path in metrics]
-    pd.DataFrame(records)[COLUMNS].to_csv(output["accuracy"], index=False)
+    students = pd.DataFrame(records)
+    first = students[students["label_fraction"] == label_fraction]
+    first[COLUMNS].to_csv(output["accuracy"], index=False)
     pd.concat(map(pd.read_csv, similarity)).to_csv(output["similarity"], index=False)
     rows = []
-    for (target, seed), path in nearest.items():
+    for (target, seed, fraction), path in nearest.items():
         weights = pd.read_csv(path).set_index("source")["weight"]
-        rows.append({"target": target, "seed": seed, "source": weights.idxmax()})
-    pd.DataFrame(rows).to_csv(output["nearest"], index=False)
+        row = {"target": target, "seed": seed, "source": weights.idxmax()}
+        rows.append({**row, "label_fraction": fraction})
+    sources = pd.DataFrame(rows)
+    first = sources[sources["label_fraction"] == label_fraction]
+    first.drop(columns="label_fraction").to_csv(output["nearest"], index=False)
+    if "label_fractions_accuracy" in output:
+        columns = [*COLUMNS, "label_fraction"]
+        students[columns].to_csv(output["label_fractions_accuracy"], index=False)
+        sources.to_csv(output["label_fractions_nearest"], index=False)
     compute = pd.DataFrame(records).groupby("student", sort=False)[["gmacs", "parameters"]]
     # Heads differ between targets by their classes; the mean stands for the architecture.
     compute.mean().reset_index().to_csv(output["compute"], index=False)
@@ -41,10 +57,11 @@ if "snakemake" in globals():
     from distillweighted.joblog import job_log
 
     with job_log(snakemake.log[0]):
-        pairs = [tuple(pair) for pair in snakemake.params.pairs]
+        cells = [tuple(cell) for cell in snakemake.params.cells]
         main(
             snakemake.input.metrics,
             snakemake.input.similarity,
-            dict(zip(pairs, snakemake.input.nearest, strict=True)),
+            dict(zip(cells, snakemake.input.nearest, strict=True)),
             {name: Path(path) for name, path in snakemake.output.items()},
+            label_fraction=snakemake.params.label_fraction,
         )

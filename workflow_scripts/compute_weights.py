@@ -114,7 +114,7 @@ if "snakemake" in globals():
             Path(snakemake.output[0]),
             recipe=snakemake.params.recipe,
             target=snakemake.wildcards.target,
-            seed=int(snakemake.wildcards.seed),
+            seed=snakemake.params.seed,
             **snakemake.params.settings,
             architectures=snakemake.params.architectures,
         )

@@ -37,7 +37,8 @@ def main(
         "gmacs",
         "parameters",
     ]
-    sources = pd.DataFrame([json.loads(Path(path).read_text()) for path in metas])[columns]
+    # A loaded source has no test accuracy: its own task's images need not be there.
+    sources = pd.DataFrame([json.loads(Path(path).read_text()) for path in metas], columns=columns)
     sources.to_csv(outputs["sources"], index=False)
     table = pd.DataFrame(exclusions, columns=["target", "source", "reason"])
     table.to_csv(outputs["exclusions"], index=False)

@@ -1,22 +1,44 @@
 """Rule infer_source: one source's features and probabilities for a target's training images."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from distillweighted.checksums import fingerprint_files
-from distillweighted.data import read_images
+from distillweighted.image_store import open_pool
 from distillweighted.inference import run_source
 from distillweighted.source_outputs import save_inference
+from distillweighted.views import make_view
 
 
 def main(
-    images: Path, model: Path, output: Path, *, source: str, target: str, device: str, threads: int
+    images: Path,
+    index: Path,
+    model: Path,
+    output: Path,
+    *,
+    source: str,
+    target: str,
+    view: dict,
+    statistics: tuple[Sequence[float], Sequence[float]] | None,
+    activation: str,
+    device: str,
+    threads: int,
 ) -> None:
     """Run the source over the images and store what it says, keyed by what made it."""
     torch.set_num_threads(threads)
-    outputs = run_source(model, read_images(images), device=device)
-    key = fingerprint_files([images, model])
+    outputs = run_source(
+        model,
+        open_pool(images, index),
+        device=device,
+        view=make_view(view, threads=threads),
+        statistics=statistics,
+        activation=activation,
+    )
+    settings = json.dumps([view, statistics, activation])
+    key = f"{fingerprint_files([images, index, model])}:{settings}"
     save_inference(output, outputs, {"source": source, "target": target, "key": key})
 
 
@@ -26,10 +48,14 @@ if "snakemake" in globals():
     with job_log(snakemake.log[0]):
         main(
             Path(snakemake.input.images),
+            Path(snakemake.input.index),
             Path(snakemake.input.model),
             Path(snakemake.output[0]),
             source=snakemake.wildcards.source,
             target=snakemake.wildcards.target,
+            view=snakemake.params.view,
+            statistics=snakemake.params.statistics,
+            activation=snakemake.params.activation,
             device=snakemake.params.device,
             threads=snakemake.threads,
         )

@@ -24,7 +24,7 @@ def main(
     representations: Sequence[str],
 ) -> None:
     """Write target, seed, source, representation, metric, score."""
-    known = pd.read_csv(labeled, dtype={"image": str})
+    known = pd.read_csv(labeled, dtype={"image": str}, keep_default_na=False)
     position = {image: row for row, image in enumerate(read_image_names(index, "train"))}
     rows = known["image"].map(position).to_numpy()
     outputs = {}
@@ -47,7 +47,7 @@ if "snakemake" in globals():
             Path(snakemake.input.labeled),
             Path(snakemake.output[0]),
             target=snakemake.wildcards.target,
-            seed=int(snakemake.wildcards.seed),
+            seed=snakemake.params.seed,
             probe_size=snakemake.params.probe_size,
             metrics=snakemake.params.metrics,
             representations=snakemake.params.representations,

@@ -40,5 +40,5 @@ if "snakemake" in globals():
             Path(snakemake.output.labeled),
             target=snakemake.wildcards.target,
             fraction=snakemake.params.fraction,
-            seed=int(snakemake.wildcards.seed),
+            seed=snakemake.params.seed,
         )

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import torch
 
-from distillweighted.data import read_image_names, read_images, read_labels, read_meta
+from distillweighted.data import read_image_names, read_label_matrix, read_labels, read_meta
 from distillweighted.devices import choose_device
-from distillweighted.models import count_macs, count_parameters, save_model
+from distillweighted.image_store import open_pool
+from distillweighted.models import count_macs, count_parameters, load_model, save_model
 from distillweighted.pretraining import SourceSettings, accuracy, train_source
 from distillweighted.seeds import derive_seed
+from distillweighted.views import make_view
 
 
 def main(
@@ -20,18 +22,32 @@ def main(
     name: str,
     architecture: str,
     settings: dict,
+    view: dict,
+    image_size: int,
+    initial: Path | None,
     seed: int,
     device: str,
     threads: int,
 ) -> None:
-    """Train `architecture` on the task in `task_folder`; write the model and what it is."""
+    """Train `architecture` on the task in `task_folder`; write the model and what it is.
+
+    It starts from the model in the file `initial`, where that is given.
+    """
     torch.set_num_threads(threads)
     task = read_meta(task_folder)
     images, labels = {}, {}
     for pool in ("train", "test"):
-        images[pool] = read_images(task_folder / f"{pool}_images.npy")
+        images[pool] = open_pool(task_folder / f"{pool}_images.npy", task_folder / "images.csv")
         names = read_image_names(task_folder / "images.csv", pool)
-        labels[pool] = read_labels(task_folder / "labels.csv", names)
+        if task.get("multi_label", False):
+            labels[pool] = read_label_matrix(task_folder / "labels.csv", names, task["num_classes"])
+        else:
+            labels[pool] = read_labels(task_folder / "labels.csv", names)
+    start = None
+    if initial is not None:
+        start_model, start_meta = load_model(initial)
+        start = (start_model, start_meta["mean"], start_meta["std"])
+    views = make_view(view, threads=threads)
     where = choose_device(device)
     model, mean, std = train_source(
         architecture,
@@ -41,19 +57,21 @@ def main(
         SourceSettings(**settings),
         seed=derive_seed(seed, "source", name),
         device=where,
+        view=views,
+        initial=start,
     )
-    percent = accuracy(model, images["test"], labels["test"], mean, std, device=where)
+    percent = accuracy(model, images["test"], labels["test"], mean, std, device=where, view=views)
     meta = {
         "source": name,
         "architecture": architecture,
         "task": task["task"],
         "num_classes": task["num_classes"],
         "classes": task["classes"],
-        "image_size": task["image_size"],
+        "image_size": image_size,
         "mean": mean,
         "std": std,
         "test_accuracy": percent,
-        "gmacs": count_macs(model, task["image_size"]) / 1e9,
+        "gmacs": count_macs(model, image_size) / 1e9,
         "parameters": count_parameters(model),
         "settings": settings,
         "seed": seed,
@@ -73,6 +91,9 @@ if "snakemake" in globals():
             name=snakemake.wildcards.source,
             architecture=snakemake.params.architecture,
             settings=snakemake.params.settings,
+            view=snakemake.params.view,
+            image_size=snakemake.params.image_size,
+            initial=Path(snakemake.input.initial[0]) if snakemake.input.initial else None,
             seed=snakemake.params.seed,
             device=snakemake.params.device,
             threads=snakemake.threads,

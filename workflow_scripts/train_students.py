@@ -16,8 +16,9 @@ import torch
 
 from distillweighted.batches import TargetBatches
 from distillweighted.checksums import fingerprint_files
-from distillweighted.data import read_image_names, read_images
+from distillweighted.data import read_image_names, read_meta
 from distillweighted.devices import choose_device
+from distillweighted.image_store import open_pool
 from distillweighted.models import (
     build_model,
     count_macs,
@@ -38,10 +39,11 @@ from distillweighted.training import (
     predict,
     train_students,
 )
+from distillweighted.views import View, make_view
 
 log = logging.getLogger("distillweighted.train_students")
 
-MADE_FROM = ("recipe", "objective", "architecture", "learning_rate", "initial")
+MADE_FROM = ("recipe", "objective", "architecture", "learning_rate")
 
 
 def main(
@@ -53,10 +55,10 @@ def main(
     *,
     target: str,
     seed: int,
-    num_classes: int,
     image_size: int,
     settings: dict,
-    crop_padding: int,
+    view: dict,
+    statistics: tuple[Sequence[float], Sequence[float]] | None = None,
     distill_labeled: bool,
     code: str,
     device: str,
@@ -65,19 +67,21 @@ def main(
     """Train a cohort.
 
     Args:
-        data: train_images, test_images, index, split and labeled; no other labels.
+        data: train_images, test_images, index, meta, split and labeled; no other labels.
         inference: Outputs of each source that a member may use.
         models: Model files by source name, for initialisation.
         members: The students: recipe, method, objective, architecture, learning_rate, source,
-            weights (a path or None), initial (a name of `models` or None), folder (of the finished
+            weights (a path or None), initial (a name of `models` or None), initial_weights (a path
+            or None: start from its source with the most weight instead), folder (of the finished
             files).
         output: Folder to write, one folder a member.
         target: The target.
         seed: The replicate.
-        num_classes: Classes of the target.
-        image_size: Side of the images.
+        image_size: Side of the images that the networks see.
         settings: Arguments of `training.Settings`.
-        crop_padding: See `batches.random_crop`.
+        view: Arguments of `views.make_view`.
+        statistics: Mean and standard deviation to normalise with; by default those of the model
+            that a student starts from.
         distill_labeled: Whether to distil on the labelled images too.
         code: Fingerprint of the code that trains.
         device: auto, cpu or cuda.
@@ -86,25 +90,43 @@ def main(
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     where = choose_device(device)
-    images, rows = read_images(data["train_images"]), _split_rows(data)
+    images, rows = open_pool(data["train_images"], data["index"]), _split_rows(data)
+    num_classes = read_meta(data["meta"].parent)["num_classes"]
+    views = make_view(view, threads=threads)
     training = Settings(**settings)
     # The members share most of their inputs: each file is read once.
     checksum = functools.cache(lambda path: fingerprint_files([path]))
-    common = json.dumps([target, seed, num_classes, settings, crop_padding, distill_labeled, code])
+    common = json.dumps([target, seed, settings, view, statistics, distill_labeled, code])
     common_files = [data[name] for name in sorted(data)]
     output.mkdir(parents=True, exist_ok=True)
+    share_labels = functools.cache(lambda sources: _pseudo_labels(sources, inference, len(images)))
     plans: list[Plan] = []
     pending: dict[str, dict] = {}
     for member in members:
         try:
-            sources = _weights_of(member)
-            files = [*common_files, *_files(member, sources, inference, models)]
-            made_from = [member[name] for name in MADE_FROM]
+            sources, initial = _weights_of(member), _initial_of(member)
+            files = [*common_files, *_files(member, sources, initial, inference, models)]
+            made_from = [*(member[name] for name in MADE_FROM), initial]
             made_from += sources.items()
             key = f"{derive_seed(common, *made_from, *map(checksum, files)):016x}"
             if _take_over(Path(member["folder"]), output / member["recipe"], key):
                 continue
-            plans.append(_plan(member, sources, inference, models, images, num_classes, seed))
+            model, *model_statistics = _model(member, initial, models, images, num_classes, seed)
+            pseudo = None
+            if member["objective"] == "distill":
+                probabilities, sizes = share_labels(tuple(sources))
+                weights = np.array(list(sources.values()))
+                pseudo = PseudoLabels(probabilities, sizes, weights, tuple(sources))
+            plans.append(
+                Plan(
+                    member["recipe"],
+                    member["objective"],
+                    model,
+                    *(statistics or model_statistics),
+                    pseudo,
+                    member["learning_rate"],
+                )
+            )
             pending[member["recipe"]] = {**member, "key": key, "sources": list(sources)}
         except (ValueError, RuntimeError, OSError) as error:
             log.error("%s cannot be trained: %s", member["recipe"], error)
@@ -118,7 +140,7 @@ def main(
         rows["labeled"],
         rows["labels"],
         np.union1d(rows["unlabeled"], rows["labeled"]) if distill_labeled else rows["unlabeled"],
-        crop_padding=crop_padding,
+        view=views,
         seed=derive_seed(seed, target, "batches"),
     )
     plan_of = {plan.recipe: plan for plan in plans}
@@ -144,14 +166,14 @@ def main(
             "images_per_step": training.images_per_step,
             "device": str(where),
         }
-        _write_student(folder, outcome, member, facts, data, where)
+        _write_student(folder, outcome, member, facts, data, views, where)
 
 
 def _split_rows(data: Mapping[str, Path]) -> dict[str, np.ndarray]:
     """Rows of the training images that are labelled and unlabelled, and the known labels."""
     position = {image: row for row, image in enumerate(read_image_names(data["index"], "train"))}
-    split = pd.read_csv(data["split"], dtype={"image": str})
-    known = pd.read_csv(data["labeled"], dtype={"image": str})
+    split = pd.read_csv(data["split"], dtype={"image": str}, keep_default_na=False)
+    known = pd.read_csv(data["labeled"], dtype={"image": str}, keep_default_na=False)
     unlabeled = split.loc[split["split"] == "unlabeled", "image"].map(position)
     return {
         "labeled": known["image"].map(position).to_numpy(),
@@ -179,43 +201,44 @@ def _file_of(source: str, files: Mapping[str, Path], member: dict) -> Path:
     return files[source]
 
 
-def _files(member, sources, inference, models) -> list[Path]:
+def _initial_of(member: dict) -> str | None:
+    """The model that a member starts from; None for a random start."""
+    if member["initial_weights"] is None:
+        return member["initial"]
+    table = pd.read_csv(member["initial_weights"]).sort_values("source")
+    return str(table.loc[table["weight"].idxmax(), "source"])
+
+
+def _files(member, sources, initial, inference, models) -> list[Path]:
     """The files besides the target's own that determine a member's result."""
-    if member["method"] == "finetune_selected_source":
-        return [_file_of(next(iter(sources)), models, member)]
-    initial = [] if member["initial"] is None else [models[member["initial"]]]
-    return initial + [_file_of(source, inference, member) for source in sources]
+    files = [] if initial is None else [_file_of(initial, models, member)]
+    if member["objective"] == "distill":
+        files += [_file_of(source, inference, member) for source in sources]
+    return files
 
 
-def _plan(member, sources, inference, models, images, num_classes, seed) -> Plan:
+def _model(member, initial, models, images, num_classes, seed):
+    """A member's model at its start, and the mean and standard deviation of its inputs."""
     head_seed = derive_seed(seed, "target head")
-    initial = member["initial"]
-    if member["method"] == "finetune_selected_source":
-        initial = next(iter(sources))
     if initial is None:
         model = build_model(member["architecture"], num_classes, seed=head_seed)
-        mean, std = channel_statistics(images)
-    else:
-        model, meta = load_model(models[initial])
-        mean, std = meta["mean"], meta["std"]
-        replace_head(model, num_classes, seed=head_seed)
-    pseudo = None
-    if member["objective"] == "distill":
-        outputs = [load_inference(inference[source])["pseudo_labels"] for source in sources]
-        for source, values in zip(sources, outputs, strict=True):
-            if len(values) != len(images):
-                raise ValueError(
-                    f"{inference[source]} holds {len(values)} rows for {len(images)} images"
-                )
-        pseudo = PseudoLabels(
-            torch.from_numpy(np.concatenate(outputs, axis=1)),
-            tuple(values.shape[1] for values in outputs),
-            np.array(list(sources.values())),
-            tuple(sources),
-        )
-    return Plan(
-        member["recipe"], member["objective"], model, mean, std, pseudo, member["learning_rate"]
-    )
+        return model, *channel_statistics(images)
+    model, meta = load_model(models[initial])
+    return replace_head(model, num_classes, seed=head_seed), meta["mean"], meta["std"]
+
+
+def _pseudo_labels(
+    sources: tuple[str, ...], inference: Mapping[str, Path], num_images: int
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """The outputs of some sources side by side, and how many each has."""
+    outputs = [load_inference(inference[source])["pseudo_labels"] for source in sources]
+    for source, values in zip(sources, outputs, strict=True):
+        if len(values) != num_images:
+            raise ValueError(
+                f"{inference[source]} holds {len(values)} rows for {num_images} images"
+            )
+    sizes = tuple(values.shape[1] for values in outputs)
+    return torch.from_numpy(np.concatenate(outputs, axis=1)), sizes
 
 
 def _take_over(finished: Path, folder: Path, key: str) -> bool:
@@ -238,10 +261,12 @@ def _write_failure(folder: Path, message: str) -> None:
     (folder / "failed.txt").write_text(message)
 
 
-def _write_student(folder: Path, outcome: Outcome, member: dict, facts: dict, data, where) -> None:
+def _write_student(
+    folder: Path, outcome: Outcome, member: dict, facts: dict, data, view: View, where
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    test = read_images(data["test_images"])
-    logits = predict(outcome.model, test, facts["mean"], facts["std"], device=where)
+    test = open_pool(data["test_images"], data["index"])
+    logits = predict(outcome.model, test, facts["mean"], facts["std"], device=where, view=view)
     names = read_image_names(data["index"], "test")
     predictions = pd.DataFrame({"image": names, "predicted": logits.argmax(dim=1).numpy()})
     predictions.to_csv(folder / "predictions.csv", index=False)
@@ -274,18 +299,18 @@ if "snakemake" in globals():
         main(
             {
                 name: Path(inputs[name])
-                for name in ("train_images", "test_images", "index", "split", "labeled")
+                for name in ("train_images", "test_images", "index", "meta", "split", "labeled")
             },
             dict(zip(params.sources, map(Path, inputs.inference), strict=True)),
             dict(zip(params.models, map(Path, inputs.models), strict=True)),
             params.members,
             Path(snakemake.output[0]),
             target=snakemake.wildcards.target,
-            seed=int(snakemake.wildcards.seed),
-            num_classes=params.num_classes,
+            seed=snakemake.params.seed,
             image_size=params.image_size,
             settings=params.settings,
-            crop_padding=params.crop_padding,
+            view=params.view,
+            statistics=params.statistics,
             distill_labeled=params.distill_labeled,
             code=params.code,
             device=params.device,

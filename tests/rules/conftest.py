@@ -35,6 +35,7 @@ SETTINGS = {
     "fixmatch_threshold": 0.3,
     "fixmatch_weight": 1.0,
 }
+VIEW = {"kind": "padded_crop", "padding": 2}
 WEIGHTING = {"metric": "parc", "representation": "features", "random_sources": None}
 WEIGHT_RECIPES = {
     "distill_weighted-p0": {
@@ -81,6 +82,7 @@ class World:
             "train_images": task / "train_images.npy",
             "test_images": task / "test_images.npy",
             "index": task / "images.csv",
+            "meta": task / "meta.json",
             "split": self.root / "splits" / "seed0.csv",
             "labeled": self.root / "splits" / "seed0_labeled.csv",
         }
@@ -116,6 +118,7 @@ class World:
             "source": source,
             "weights": str(self.weights(recipe)) if recipe in WEIGHT_RECIPES else None,
             "initial": initial,
+            "initial_weights": str(self.weights(recipe)) if recipe.startswith("fine") else None,
             "folder": str(self.folder(recipe)),
         }
 
@@ -124,10 +127,9 @@ class World:
         options = {
             "target": "fruit",
             "seed": 0,
-            "num_classes": 3,
             "image_size": 16,
             "settings": SETTINGS,
-            "crop_padding": 2,
+            "view": VIEW,
             "distill_labeled": False,
             "code": "0123",
             "device": "cpu",
@@ -207,10 +209,14 @@ def prepared(tmp_path_factory) -> World:
     for source in SOURCES:
         infer_source.main(
             data["train_images"],
+            data["index"],
             world.model(source),
             world.inference(source),
             source=source,
             target="fruit",
+            view=VIEW,
+            statistics=None,
+            activation="softmax",
             device="cpu",
             threads=1,
         )

@@ -95,7 +95,8 @@ def record(recipe, p=None, source=None, seed=0, student="small", accuracy=50.0, 
     method = recipe.split("-")[0]
     values = {"target": "fruit", "recipe": recipe, "method": method, "p": p, "source": source}
     values |= {"seed": seed, "student": student, "accuracy": accuracy}
-    return {"balanced_accuracy": accuracy / 2, "gmacs": 1.0, "parameters": 10, **values, **others}
+    values |= {"balanced_accuracy": accuracy / 2, "gmacs": 1.0, "parameters": 10}
+    return {**values, "label_fraction": 0.2, **others}
 
 
 RECORDS = [
@@ -120,12 +121,12 @@ def collected(tmp_path):
         for i, target in enumerate(("fruit", "nuts"))
     ]
     nearest = {
-        ("fruit", 0): write("nearest0.csv", "source,weight\na,0.0\nb,1.0\n"),
-        ("nuts", 1): write("nearest1.csv", "source,weight\na,1.0\nb,0.0\n"),
+        ("fruit", 0, 0.2): write("nearest0.csv", "source,weight\na,0.0\nb,1.0\n"),
+        ("nuts", 1, 0.2): write("nearest1.csv", "source,weight\na,1.0\nb,0.0\n"),
     }
     names = ("accuracy", "similarity", "nearest", "compute")
     output = {name: tmp_path / f"{name}.csv" for name in names}
-    collect_accuracy.main(metrics, similarity, nearest, output)
+    collect_accuracy.main(metrics, similarity, nearest, output, label_fraction=0.2)
     # pandas reads faster by default, and then the last digit may be off.
     return {n: pd.read_csv(path, float_precision="round_trip") for n, path in output.items()}
 
@@ -162,3 +163,34 @@ def test_similarities_nearest_sources_and_costs(collected):
     compute = collected["compute"].set_index("student")
     assert compute.loc["large"].tolist() == [8.0, 70.0]
     assert compute.loc["small"].tolist() == [(1 + 1 + 1 + 3) / 4, (10 + 10 + 10 + 30) / 4]
+
+
+def test_tables_hold_the_first_label_fraction_and_two_more_hold_all(tmp_path):
+    students = [
+        record("in_transfer", accuracy=50.0),
+        record("in_transfer", accuracy=40.0, label_fraction=0.05),
+    ]
+    metrics = []
+    for i, values in enumerate(students):
+        metrics.append(tmp_path / f"{i}.json")
+        metrics[-1].write_text(json.dumps(values))
+    (tmp_path / "scores.csv").write_text("target,seed,source,score\nfruit,0,a,0.1\n")
+    for name, chosen in (("many", "a"), ("few", "b")):
+        weights = "".join(f"{s},{float(s == chosen)}\n" for s in "ab")
+        (tmp_path / f"{name}.csv").write_text(f"source,weight\n{weights}")
+    names = ("accuracy", "similarity", "nearest", "compute")
+    names += ("label_fractions_accuracy", "label_fractions_nearest")
+    collect_accuracy.main(
+        metrics,
+        [tmp_path / "scores.csv"],
+        {("fruit", 0, 0.2): tmp_path / "many.csv", ("fruit", 0, 0.05): tmp_path / "few.csv"},
+        {name: tmp_path / f"out_{name}.csv" for name in names},
+        label_fraction=0.2,
+    )
+    tables = {name: pd.read_csv(tmp_path / f"out_{name}.csv") for name in names}
+    assert tables["accuracy"]["accuracy"].tolist() == [50.0]
+    assert tables["nearest"]["source"].tolist() == ["a"]
+    every = tables["label_fractions_accuracy"]
+    assert dict(zip(every["label_fraction"], every["accuracy"])) == {0.2: 50.0, 0.05: 40.0}
+    sources = tables["label_fractions_nearest"]
+    assert dict(zip(sources["label_fraction"], sources["source"])) == {0.2: "a", 0.05: "b"}

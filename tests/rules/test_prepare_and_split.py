@@ -6,7 +6,7 @@ import pytest
 
 import prepare_task
 import split_target
-from distillweighted.data import read_image_names, read_images, read_labels, read_meta
+from distillweighted.data import read_image_names, read_labels, read_meta
 from distillweighted.embedded import class_names, generate
 
 
@@ -17,7 +17,8 @@ def test_prepare_task_writes_what_the_generator_gives(tmp_path):
     )
     for pool, size in (("train", 40), ("test", 30)):
         images, labels = generate("textures_a", num_images=size, pool=pool, **options)
-        np.testing.assert_array_equal(read_images(tmp_path / f"data/{pool}_images.npy"), images)
+        stored = np.load(tmp_path / f"data/{pool}_images.npy")
+        np.testing.assert_array_equal(stored, images)
         names = read_image_names(tmp_path / "data/images.csv", pool)
         np.testing.assert_array_equal(read_labels(tmp_path / "data/labels.csv", names), labels)
     meta = read_meta(tmp_path / "data")

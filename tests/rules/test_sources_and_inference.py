@@ -8,17 +8,16 @@ from safetensors import safe_open
 
 import train_source
 from distillweighted.checksums import fingerprint_files
-from distillweighted.data import read_images
 from distillweighted.models import count_macs, count_parameters, load_model
 from distillweighted.source_outputs import load_inference
 from distillweighted.training import predict
 
+VIEW = {"kind": "padded_crop", "padding": 2}
 SETTINGS = {
     "steps": 20,
     "batch_size": 12,
     "learning_rate": 0.004,
     "weight_decay": 0.01,
-    "crop_padding": 2,
 }
 
 
@@ -31,6 +30,9 @@ def train(world, name="convnet_tiny_fruit", seed=0):
         name=name,
         architecture="convnet_tiny",
         settings=SETTINGS,
+        view=VIEW,
+        image_size=16,
+        initial=None,
         seed=seed,
         device="cpu",
         threads=1,
@@ -53,7 +55,7 @@ def test_a_source_is_trained_on_all_labels_and_described(world):
     np.testing.assert_allclose(meta["std"], pixels.std(axis=0))
     # Brightness tells the classes apart: far above chance.
     assert meta["test_accuracy"] > 60
-    test = read_images(world.data["test_images"])
+    test = np.load(world.data["test_images"])
     predicted = predict(model, test, meta["mean"], meta["std"], device=torch.device("cpu"))
     labels = np.genfromtxt(world.labels, delimiter=",", skip_header=61, usecols=1)
     right = predicted.argmax(dim=1).numpy() == labels
@@ -80,5 +82,6 @@ def test_inference_has_a_row_for_every_training_image_and_says_what_made_it(worl
         assert outputs["features"].shape == (60, model.num_features)
         with safe_open(world.inference(source), framework="np") as file:
             meta = json.loads(file.metadata()["distillweighted"])
-        key = fingerprint_files([world.data["train_images"], world.model(source)])
+        files = [world.data["train_images"], world.data["index"], world.model(source)]
+        key = f"{fingerprint_files(files)}:{json.dumps([VIEW, None, 'softmax'])}"
         assert meta == {"source": source, "target": "fruit", "key": key}

@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import train_students
-from distillweighted.data import read_image_names, read_images
+from distillweighted.data import read_image_names
 from distillweighted.models import build_model, load_model, save_model
 from distillweighted.training import predict
 
@@ -55,7 +55,7 @@ def test_every_member_has_its_files(trained, recipe):
     assert pd.read_csv(folder / "history.csv")["step"].tolist() == [1, 2, 3]
     predictions = pd.read_csv(folder / "predictions.csv")
     assert predictions["image"].tolist() == read_image_names(trained.data["index"], "test")
-    test = read_images(trained.data["test_images"])
+    test = np.load(trained.data["test_images"])
     logits = predict(model, test, meta["mean"], meta["std"], device=torch.device("cpu"))
     assert predictions["predicted"].tolist() == logits.argmax(dim=1).tolist()
 
@@ -82,7 +82,8 @@ def test_hidden_labels_stay_hidden(world, trained):
     output = world.train("cohort")
     for recipe in RECIPES:
         assert bytes_of(output / recipe) == bytes_of(trained.root / "cohort0" / recipe)
-    assert set(world.data) == {"train_images", "test_images", "index", "split", "labeled"}
+    files = {"train_images", "test_images", "index", "meta", "split", "labeled"}
+    assert set(world.data) == files
     labeled = pd.read_csv(world.data["labeled"])["image"]
     split = pd.read_csv(world.data["split"])
     assert set(labeled) == set(split.loc[split["split"] == "labeled", "image"])
@@ -248,11 +249,11 @@ def test_a_student_with_half_a_metrics_file_is_not_finished(finished, planned):
     "changes",
     [
         {"code": "4567"},
-        {"crop_padding": 1},
+        {"view": {"kind": "padded_crop", "padding": 1}},
+        {"statistics": ([0.4, 0.4, 0.4], [0.2, 0.2, 0.2])},
         {"distill_labeled": True},
         {"seed": 1},
         {"target": "nuts"},
-        {"num_classes": 4},
         *({"settings": {"lam": 0.5}}, {"settings": {"steps": 4}}),
         {"settings": {"fixmatch_threshold": 0.9}},
     ],

@@ -7,14 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distillweighted import batches as module
-from distillweighted.batches import (
-    IndexStream,
-    TargetBatches,
-    load_images,
-    normalize,
-    random_crop,
-    strong_augmentation,
-)
+from distillweighted.batches import IndexStream, TargetBatches, normalize
+from distillweighted.views import PaddedCrop
 
 KINDS = ("labeled", "other labeled size", "unlabeled", "strong")
 
@@ -35,7 +29,7 @@ def target_batches(seed=0, padding=2, images=None):
     rows = np.arange(20)
     images = numbered_images(20) if images is None else images
     return TargetBatches(
-        images, rows[::2], rows[::2] // 2, rows[1::2], crop_padding=padding, seed=seed
+        images, rows[::2], rows[::2] // 2, rows[1::2], view=PaddedCrop(padding), seed=seed
     )
 
 
@@ -73,47 +67,12 @@ def test_a_stream_of_nothing_is_an_error():
         IndexStream(np.arange(0), 4, seed=0)
 
 
-def test_load_images_takes_the_named_rows_channels_first():
-    images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
-    loaded = load_images(images, np.array([3, 0, 3]))
-    assert loaded.dtype == torch.uint8
-    np.testing.assert_array_equal(loaded.numpy(), images[[3, 0, 3]].transpose(0, 3, 1, 2))
-
-
 def test_normalize_by_hand():
     image = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     floats = normalize(image, [0.5, 0.2, 0.0], [0.5, 0.1, 0.25])
     assert floats.dtype == torch.float32
     np.testing.assert_allclose(floats[0, :, 1, 0].numpy(), [-1, 0, 4], atol=1e-6)
     assert image[0, 1, 0, 0] == 51  # the input stays
-
-
-def test_a_crop_without_padding_is_the_image():
-    images = load_images(numbered_images(3), np.arange(3))
-    assert torch.equal(random_crop(images, 0, np.random.default_rng(0)), images)
-
-
-@given(st.integers(1, 3), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
-def test_a_crop_is_a_shift_of_the_mirrored_image(padding, seed):
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (6, 3, 5, 7), dtype=np.uint8)
-    cropped = random_crop(torch.from_numpy(images), padding, rng)
-    assert cropped.dtype == torch.uint8
-    borders = [(0, 0), (0, 0), (padding, padding), (padding, padding)]
-    padded = np.pad(images, borders, mode="reflect")
-    shifts = range(2 * padding + 1)
-    for i, crop in enumerate(cropped.numpy()):
-        allowed = [padded[i, :, y : y + 5, x : x + 7] for y in shifts for x in shifts]
-        assert any(np.array_equal(crop, window) for window in allowed)
-
-
-def test_every_shift_occurs():
-    image = torch.arange(75, dtype=torch.uint8).view(1, 3, 5, 5)
-    crops = random_crop(image.expand(400, -1, -1, -1), 1, np.random.default_rng(0))
-    counts = torch.unique(crops.flatten(1), dim=0, return_counts=True)[1]
-    assert len(counts) == 9
-    assert counts.min() > 20  # 44 expected of each
 
 
 @given(st.permutations(list(KINDS) * 2))
@@ -185,20 +144,3 @@ def test_strong_views_change_with_the_step():
         batches.next_step()
         views.add(batches.unlabeled_strong(4, step).numpy().tobytes())
     assert len(views) == 4
-
-
-def test_strong_augmentation_depends_on_its_seed_alone():
-    images = torch.from_numpy(
-        np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), dtype=np.uint8)
-    )
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    strong = strong_augmentation(images, seed=7)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert strong.shape == images.shape
-    assert strong.dtype == torch.uint8
-    torch.manual_seed(4)
-    assert torch.equal(strong_augmentation(images, seed=7), strong)
-    assert not torch.equal(strong_augmentation(images, seed=8), strong)
-    # Cutout covers something in every image.
-    assert (strong != images).flatten(1).any(dim=1).all()

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distillweighted.config import ConfigError, read_config
-from distillweighted.config_checks import DIGITS_POOLS, task_images
 from distillweighted.embedded import generate
+from distillweighted.tasks import DIGITS_POOLS, task_images
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
@@ -108,7 +108,8 @@ def test_defaults_are_filled_in_at_every_depth_and_the_input_stays() -> None:
     assert raw == before
     assert config["training"]["sources"]["steps"] == 7
     for path, rule, _ in RULES:
-        if "default" not in rule or rule["default"] == {} or path == "figures.other_k":
+        skipped = "[]" in path or path == "figures.other_k"
+        if skipped or "default" not in rule or rule["default"] == {}:
             continue
         value = config
         for part in path.split("."):
@@ -230,17 +231,17 @@ BAD = {
     ),
     "generalist as target": ({"targets": ["generalist"]}, ["targets.0: unknown target 'general"]),
     "source task and architecture": (
-        {"sources.0.tasks.0": "latn", "sources.0.architectures.1": "resnet18"},
+        {"sources.0.tasks.0": "latn", "sources.0.architectures.1": "resnet19"},
         [
-            "sources.0.architectures.1: unknown architecture 'resnet18'; did you mean 'resnet18_t",
+            "sources.0.architectures.1: unknown architecture 'resnet19'; did you mean 'resnet1",
             "sources.0.tasks.0: unknown task 'latn'; did you mean 'latin'?",
         ],
     ),
     "student": (
-        {"student": {"architecture": "convnet", "initialization": "imagenet"}},
+        {"student": {"architecture": "convnet", "initialization": "imagenets"}},
         [
             "student.architecture: unknown architecture 'convnet'; did you",
-            "student.initialization: unknown task 'imagenet' (allowed: armenian",
+            "student.initialization: unknown start 'imagenets'; did you mean 'imagenet'?",
         ],
     ),
     "start from a target": (
@@ -538,7 +539,8 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
             place[last] = draw(VALUES)
         elif action == "scale":
             if isinstance(place, list) or last in place:
-                if isinstance(place[last], (int, float)):
+                # A larger integer times 0.5 is an error of the test's own.
+                if isinstance(place[last], (int, float)) and abs(place[last]) < 1e300:
                     place[last] = place[last] * draw(st.sampled_from([2, 3, 0.5, 0.9]))
         elif isinstance(place, list) or last in place:
             del place[last]

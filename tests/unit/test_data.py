@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from distillweighted.data import (
     DataError,
     read_image_names,
-    read_images,
     read_labels,
     read_meta,
     split_labeled,
     write_task,
 )
+from distillweighted.image_store import open_pool
 
 
 def two_pools():
@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 def test_a_task_comes_back_as_written(folder):
     for pool, (images, labels) in two_pools().items():
-        stored = read_images(folder / f"{pool}_images.npy")
+        stored = open_pool(folder / f"{pool}_images.npy", folder / "images.csv")
         np.testing.assert_array_equal(stored, images)
         names = read_image_names(folder / "images.csv", pool)
         assert len(set(names)) == len(labels)
@@ -51,7 +51,7 @@ def test_a_task_comes_back_as_written(folder):
 
 
 def test_images_are_read_only(folder):
-    images = read_images(folder / "train_images.npy")
+    images = open_pool(folder / "train_images.npy", folder / "images.csv")
     with pytest.raises(ValueError, match="read-only"):
         images[0, 0, 0, 0] = 1
 

@@ -18,6 +18,8 @@ PAPER_TARGETS += ["stanford_dogs"]
 PAPER_TASKS = ["cifar10", "cub200", "caltech101", "nabird", "oxford_pets", "stanford_dogs"]
 PAPER_TASKS += ["voc2007"]
 PAPER_ARCHITECTURES = ["alexnet", "googlenet", "resnet18", "resnet50"]
+BANK = {"from": "bank", "multi_label_outputs": "softmax"}
+LABELS = {"label_fraction": 0.2, "other_label_fractions": []}
 
 
 def make_config(**changes: Any) -> dict[str, Any]:
@@ -25,7 +27,9 @@ def make_config(**changes: Any) -> dict[str, Any]:
     config: dict[str, Any] = {
         "targets": list(PAPER_TARGETS),
         "seeds": [0],
-        "sources": [{"architectures": list(PAPER_ARCHITECTURES), "tasks": list(PAPER_TASKS)}],
+        "sources": [
+            {**BANK, "architectures": list(PAPER_ARCHITECTURES), "tasks": list(PAPER_TASKS)}
+        ],
         "exclude": [],
         "methods": {
             "distill_single": True,
@@ -35,7 +39,7 @@ def make_config(**changes: Any) -> dict[str, Any]:
         },
         "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
         "baselines": {"in_transfer": True, "in_fixmatch": True, "source_architectures": None},
-        "training": {"cohort": 8},
+        "training": {"cohort": 8, **LABELS},
     }
     for path, value in changes.items():
         *above, last = path.split("__")
@@ -135,8 +139,8 @@ def test_no_in_transfer_of_other_architectures_from_a_random_start() -> None:
 
 def test_fine_tuning_only_where_the_architecture_has_a_source() -> None:
     groups = [
-        {"architectures": ["alexnet"], "tasks": ["cub200"]},
-        {"architectures": ["resnet18"], "tasks": ["cub200", "voc2007"]},
+        {**BANK, "architectures": ["alexnet"], "tasks": ["cub200"]},
+        {**BANK, "architectures": ["resnet18"], "tasks": ["cub200", "voc2007"]},
     ]
     config = make_config(sources=groups)
     assert "finetune_selected_source-alexnet" in recipes_of(config, "isic")
@@ -177,9 +181,32 @@ def test_sources_are_sorted_by_name_whatever_the_order_of_the_configuration() ->
     sources = grid.list_sources(make_config())
     assert len(sources) == 28
     assert [s.name for s in sources] == sorted(s.name for s in sources)
-    turned = [{"architectures": PAPER_ARCHITECTURES[::-1], "tasks": PAPER_TASKS[::-1]}]
+    turned = [{**BANK, "architectures": PAPER_ARCHITECTURES[::-1], "tasks": PAPER_TASKS[::-1]}]
     assert grid.list_sources(make_config(sources=turned)) == sources
-    assert sources[0] == grid.SourceModel("alexnet_caltech101", "alexnet", "caltech101")
+    assert sources[0] == grid.SourceModel("alexnet_caltech101", "alexnet", "caltech101", "bank")
+
+
+def test_every_label_fraction_is_a_replicate_of_every_seed() -> None:
+    config = make_config(seeds=[0, 5], training__other_label_fractions=[0.05])
+    assert grid.list_replicates(config) == [
+        grid.Replicate("0", 0, 0.2),
+        grid.Replicate("5", 5, 0.2),
+        grid.Replicate("0-labels0.05", 0, 0.05),
+        grid.Replicate("5-labels0.05", 5, 0.05),
+    ]
+    students = grid.student_grid(config)
+    assert len(students) == 2 * len(grid.student_grid(make_config(seeds=[0, 5])))
+    few = students[students["label_fraction"] == 0.05]
+    assert set(few["replicate"]) == {"0-labels0.05", "5-labels0.05"}
+
+
+def test_a_student_may_start_from_its_nearest_source() -> None:
+    config = make_config(
+        student={"architecture": "resnet50", "initialization": "nearest_source"},
+        baselines={"in_transfer": False, "in_fixmatch": False, "source_architectures": []},
+    )
+    assert "finetune_selected_source-resnet50" in grid.weight_recipes(config)
+    assert not grid.student_grid(config)["recipe"].str.contains("transfer|finetune").any()
 
 
 def test_weight_recipes() -> None:
@@ -242,8 +269,8 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     split = draw(st.integers(1, 3))
     tasks = st.lists(names(PAPER_TASKS), min_size=1, unique=True)
     groups = [
-        {"architectures": PAPER_ARCHITECTURES[:split], "tasks": draw(tasks)},
-        {"architectures": PAPER_ARCHITECTURES[split:], "tasks": draw(tasks)},
+        {**BANK, "architectures": PAPER_ARCHITECTURES[:split], "tasks": draw(tasks)},
+        {**BANK, "architectures": PAPER_ARCHITECTURES[split:], "tasks": draw(tasks)},
     ]
     excluded = st.fixed_dictionaries(
         {
@@ -272,7 +299,11 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             "in_fixmatch": draw(st.booleans()),
             "source_architectures": draw(st.none() | architectures),
         },
-        "training": {"cohort": draw(st.integers(1, 9))},
+        "training": {
+            "cohort": draw(st.integers(1, 9)),
+            "label_fraction": 0.2,
+            "other_label_fractions": draw(st.lists(names([0.05, 0.1]), max_size=2, unique=True)),
+        },
     }
 
 
@@ -280,9 +311,9 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
 @given(configs())
 def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> None:
     students = grid.student_grid(config)
-    assert not students.duplicated(["target", "seed", "recipe"]).any()
+    assert not students.duplicated(["target", "replicate", "recipe"]).any()
     # A recipe's name says all: no two recipes train the same thing either.
-    what = ["target", "seed", "method", "p", "source", "draw", "student"]
+    what = ["target", "replicate", "method", "p", "source", "draw", "student"]
     assert not students.duplicated(what).any()
     singles = students[students["method"] == "distill_single"]
     for target, source in set(zip(singles["target"], singles["source"])):
@@ -300,7 +331,7 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
 def cohorts_of(config: dict[str, Any]) -> dict[tuple, str]:
     """The cohort of every student."""
     students = grid.student_grid(config)
-    keys = zip(students["target"], students["seed"], students["recipe"])
+    keys = zip(students["target"], students["replicate"], students["recipe"])
     return dict(zip(keys, students["cohort"]))
 
 
@@ -313,12 +344,12 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
     assert max(sizes.values(), default=0) <= size
     # Full but for the last of each kind: three kinds of students.
     for target in config["targets"]:
-        seed = config["seeds"][0]
+        seed = str(config["seeds"][0])
         partial = [n for (t, s, _), n in sizes.items() if (t, s) == (target, seed) and n < size]
         assert len(partial) <= 3
     # The same in every seed, so that a seed more changes nothing.
     for (target, _, recipe), cohort in cohorts.items():
-        assert all(cohorts[target, seed, recipe] == cohort for seed in config["seeds"])
+        assert all(cohorts[target, str(seed), recipe] == cohort for seed in config["seeds"])
     assert all(re.fullmatch(r"[\w.+-]+", cohort) for cohort in cohorts.values())
     if added not in config["methods"]["distill_weighted"]:
         longer = copy.deepcopy(config)

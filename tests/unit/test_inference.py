@@ -5,10 +5,11 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from distillweighted.batches import load_images, normalize
+from distillweighted.batches import normalize
 from distillweighted.inference import run_source
 from distillweighted.models import build_model, load_model, save_model
 from distillweighted.source_outputs import load_inference, save_inference
+from distillweighted.views import AS_STORED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,7 +34,7 @@ def test_outputs_are_those_of_the_model(tmp_path, architecture):
     outputs = run_source(path, IMAGES[:20], device="cpu")
     model = load_model(path)[0].eval()
     with torch.no_grad():
-        floats = normalize(load_images(IMAGES, np.arange(20)), MEAN, STD)
+        floats = normalize(AS_STORED.plain(IMAGES, np.arange(20)), MEAN, STD)
         features, logits = model.backbone(floats), model(floats)
     assert outputs["features"].shape == (20, model.num_features)
     assert outputs["pseudo_labels"].shape == (20, 5)

@@ -8,11 +8,10 @@ from distillweighted import pretraining
 from distillweighted.models import build_model
 from distillweighted.pretraining import SourceSettings, accuracy, channel_statistics, train_source
 from distillweighted.training import TrainingError, predict
+from distillweighted.views import PaddedCrop
 
 CPU = torch.device("cpu")
-SETTINGS = SourceSettings(
-    steps=20, batch_size=8, learning_rate=0.004, weight_decay=0.01, crop_padding=2
-)
+SETTINGS = SourceSettings(steps=20, batch_size=8, learning_rate=0.004, weight_decay=0.01)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,7 +25,9 @@ def light_and_dark(n=24):
 
 def train(seed=0, architecture="convnet_tiny", settings=SETTINGS):
     images, labels = light_and_dark()
-    return train_source(architecture, images, labels, 2, settings, seed=seed, device=CPU)
+    return train_source(
+        architecture, images, labels, 2, settings, seed=seed, device=CPU, view=PaddedCrop(2)
+    )
 
 
 def test_channel_statistics_by_hand():
@@ -79,6 +80,6 @@ def test_a_loss_that_is_not_finite_is_an_error(monkeypatch, bad_step):
         return logits.mean() * (float("nan") if len(calls) == bad_step else 1.0)
 
     monkeypatch.setattr(pretraining, "labeled_loss", loss)
-    settings = SourceSettings(25, 8, 0.004, 0.01, 2)
+    settings = SourceSettings(25, 8, 0.004, 0.01)
     with pytest.raises(TrainingError, match=rf"nan by step {bad_step}.*training\.sources"):
         train(settings=settings)

@@ -20,6 +20,7 @@ from distillweighted.training import (
     predict,
     train_students,
 )
+from distillweighted.views import PaddedCrop
 
 CPU = torch.device("cpu")
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.3]
@@ -60,7 +61,7 @@ def plan(recipe="student", objective="transfer", architecture="convnet_tiny", ps
 
 def target_batches(seed=0):
     unlabeled = np.arange(12, 40)
-    return TargetBatches(IMAGES, LABELED, LABELS, unlabeled, crop_padding=2, seed=seed)
+    return TargetBatches(IMAGES, LABELED, LABELS, unlabeled, view=PaddedCrop(2), seed=seed)
 
 
 def train(*plans, settings=SETTINGS, seed=0, batch_seed=0):
@@ -294,7 +295,7 @@ def test_training_learns_what_the_labels_say():
     labels = np.arange(40) % 3
     images += (90 * labels).astype(np.uint8)[:, None, None, None]
     rows = np.arange(30)
-    batches = TargetBatches(images, rows, labels[rows], rows, crop_padding=2, seed=0)
+    batches = TargetBatches(images, rows, labels[rows], rows, view=PaddedCrop(2), seed=0)
     settings = replace(SETTINGS, steps=30)
     (outcome,) = train_students([plan()], batches, settings, seed=0, device=CPU)
     predicted = predict(outcome.model, images[30:], MEAN, STD, device=CPU).argmax(dim=1).numpy()

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +75,9 @@ class Workflow:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def plan(self, *targets: str) -> dict[str, int]:
+    def plan(self, *targets: str, configfiles: Sequence[str] = ("tiny.yaml",)) -> dict[str, int]:
         """How many jobs of each rule a dry run plans."""
-        done = self.snakemake(*targets, "-n", "--quiet", "rules", "--configfile", "tiny.yaml")
+        done = self.snakemake(*targets, "-n", "--quiet", "rules", "--configfile", *configfiles)
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
         if "Nothing to be done" in text:

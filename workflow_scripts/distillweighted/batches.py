@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillweighted.image_store import Pool, RaggedImages
 from distillweighted.seeds import derive_seed
+from distillweighted.views import AS_STORED, View, strong_augmentation
 
 
 class IndexStream:
@@ -41,12 +43,6 @@ class IndexStream:
         return self._indices[batch]
 
 
-def load_images(images: np.ndarray, rows: np.ndarray) -> Tensor:
-    """Rows of a pool of images as a tensor, uint8 [len(rows), 3, h, w]."""
-    # Fancy indexing copies, so the memory map stays read-only.
-    return torch.from_numpy(np.ascontiguousarray(images[rows])).permute(0, 3, 1, 2)
-
-
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Images uint8 [n, 3, h, w] as floats with the given mean and standard deviation (of 0..1)."""
     scale = torch.tensor(std, device=images.device).view(1, 3, 1, 1)
@@ -56,86 +52,55 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
 
 
 def normalized_batches(
-    images: np.ndarray,
+    images: Pool,
     mean: Sequence[float],
     std: Sequence[float],
     *,
     device: torch.device,
-    batch_size: int = 250,
+    view: View = AS_STORED,
+    batch_size: int | None = None,
 ) -> Iterator[Tensor]:
-    """All images uint8 [n, h, w, 3] in order, un-augmented, as normalised batches on a device."""
+    """All images of a pool in order, un-augmented, as normalised batches on a device."""
+    if batch_size is None:
+        # Full-size networks on full-size images need gigabytes for a few hundred of them.
+        batch_size = 64 if isinstance(images, RaggedImages) else 250
     for start in range(0, len(images), batch_size):
         rows = np.arange(start, min(start + batch_size, len(images)))
-        yield normalize(load_images(images, rows).to(device), mean, std)
+        yield normalize(to_device(view.plain(images, rows), device), mean, std)
 
 
-def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tensor:
-    """Shift each image by up to `padding` pixels, filling with its mirrored border.
-
-    Args:
-        images: uint8 [n, 3, h, w].
-        padding: Largest shift in pixels; 0 leaves the images as they are.
-        rng: Draws one shift an image.
-    """
-    if padding == 0:
-        return images
-    n, _, height, width = images.shape
-    # torch pads no bytes by reflection, so numpy does.
-    margins = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    padded = torch.from_numpy(np.pad(images.numpy(), margins, mode="reflect"))
-    top, left = (torch.from_numpy(rng.integers(0, 2 * padding + 1, n)) for _ in range(2))
-    rows = top[:, None] + torch.arange(height)
-    columns = left[:, None] + torch.arange(width)
-    image = torch.arange(n)[:, None, None]
-    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
-    """FixMatch's strong view: RandAugment, then Cutout (torchvision's RandomErasing).
-
-    Args:
-        images: uint8 [n, 3, h, w].
-        seed: Seed of all draws; the global random state is left as it was.
-    """
-    from torchvision.transforms import v2
-
-    transform = v2.Compose(
-        [
-            v2.RandAugment(num_ops=2, magnitude=10),
-            v2.RandomErasing(p=1.0, scale=(0.02, 0.25), value=127),
-        ]
-    )
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would also seed CUDA's generator: a student draws from that.
-        torch.random.default_generator.manual_seed(seed)
-        return torch.stack([transform(image) for image in images])
+def to_device(images: Tensor, device: torch.device) -> Tensor:
+    """Images on a device; the copy to a GPU goes on while the CPU prepares the next batch."""
+    if device.type == "cuda":
+        images = images.pin_memory()
+    return images.to(device, non_blocking=True)
 
 
 class TargetBatches:
     """Augmented batches of a target's training images, drawn once a step however many ask.
 
     Args:
-        images: All training images, uint8 [n, h, w, 3].
+        images: All training images.
         labeled: Rows of the labelled images, int [l].
         labels: Their labels, int [l].
         unlabeled: Rows to distil on, int [u].
-        crop_padding: See `random_crop`.
+        view: How images become batches.
         seed: Seed of order and crops.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: Pool,
         labeled: np.ndarray,
         labels: np.ndarray,
         unlabeled: np.ndarray,
         *,
-        crop_padding: int,
+        view: View,
         seed: int,
     ):
-        self._images, self._labels = images, torch.from_numpy(np.array(labels, np.int64))
+        self._images, self._labels = images, torch.from_numpy(np.array(labels))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
-        self._padding, self._seed = crop_padding, seed
+        self._view, self._seed = view, seed
         self._streams: dict[tuple[str, int], tuple[IndexStream, np.random.Generator]] = {}
         self._step: dict[tuple, tuple[Tensor, ...]] = {}
 
@@ -158,8 +123,12 @@ class TargetBatches:
         key = ("strong", size)
         if key not in self._step:
             _, rows = self.unlabeled(size)
+            crops = np.random.Generator(
+                np.random.PCG64(derive_seed(self._seed, "strong crop", size, step))
+            )
+            base = self._view.strong_base(self._images, rows.numpy(), crops)
             seed = derive_seed(self._seed, "strong", size, step)
-            strong = strong_augmentation(load_images(self._images, rows.numpy()), seed=seed)
+            strong = strong_augmentation(base, seed=seed)
             self._step[key] = (strong, rows)
         return self._step[key][0]
 
@@ -173,7 +142,7 @@ class TargetBatches:
         # The parts live as long as the step, so that their identities name them.
         key = ("normalized", *map(id, parts), *mean, *std, device)
         if key not in self._step:
-            images = torch.cat(parts).to(device, non_blocking=True)
+            images = to_device(torch.cat(parts), device)
             self._step[key] = (normalize(images, mean, std), *parts)
         return self._step[key][0]
 
@@ -190,7 +159,6 @@ class TargetBatches:
         if key not in self._step:
             stream, rng = self._streams[key]
             positions = stream.next()
-            images = load_images(self._images, self._rows[kind][positions])
-            batch = random_crop(images, self._padding, rng)
+            batch = self._view.train(self._images, self._rows[kind][positions], rng)
             self._step[key] = (batch, torch.from_numpy(positions))
         return self._step[key]

@@ -10,8 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from distillweighted.architectures import known_architectures
-from distillweighted.embedded import TASKS
+from distillweighted.architectures import TORCHVISION, describe_unknown, is_known
 from distillweighted.grid import (
     admissible_sources,
     baseline_architectures,
@@ -19,9 +18,7 @@ from distillweighted.grid import (
     list_sources,
     student_grid,
 )
-
-DIGITS_POOLS = {"train_images": 1100, "test_images": 697}
-"""Images that there are of the embedded benchmark's real digits, by pool."""
+from distillweighted.tasks import TASKS, task_images, train_images_key
 
 
 class Problem(NamedTuple):
@@ -29,32 +26,6 @@ class Problem(NamedTuple):
 
     path: str
     text: str
-
-
-def task_images(config: Mapping[str, Any], task: str) -> dict[str, int]:
-    """How many images a task of the embedded benchmark has in each pool.
-
-    Args:
-        config: A complete configuration.
-        task: Name of a task.
-
-    Returns:
-        train_images and test_images; the real digits are capped at what there is.
-    """
-    embedded = config["embedded"]
-    sizes = {
-        "train_images": embedded[_train_images_key(config, task)],
-        "test_images": embedded["test_images"],
-    }
-    if TASKS[task].family == "digits":
-        sizes = {pool: min(size, DIGITS_POOLS[pool]) for pool, size in sizes.items()}
-    return sizes
-
-
-def _train_images_key(config: Mapping[str, Any], task: str) -> str:
-    if task in config["targets"]:
-        return "target_images"
-    return "generalist_images" if TASKS[task].role == "generalist" else "source_images"
 
 
 # Reading what YAML may hold.
@@ -119,19 +90,22 @@ def _weighting_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    allowed = [name for name, task in TASKS.items() if task.role != "generalist"]
+    allowed = [
+        name for name, task in TASKS.items() if task.role != "generalist" and not task.multi_label
+    ]
     for i, name in enumerate(config["targets"]):
-        if name not in allowed:
+        if name in TASKS and TASKS[name].multi_label:
+            text = f"'{name}' has several labels an image; such a task can only be a source's"
+            yield Problem(f"targets.{i}", text)
+        elif name not in allowed:
             yield unknown_name(f"targets.{i}", name, allowed, "target")
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    architectures = known_architectures()
     for i, group in enumerate(config["sources"]):
         for k, name in enumerate(group["architectures"]):
-            if name not in architectures:
-                path = f"sources.{i}.architectures.{k}"
-                yield unknown_name(path, name, architectures, "architecture")
+            if not is_known(name):
+                yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
         for k, name in enumerate(group["tasks"]):
             if name not in TASKS:
                 yield unknown_name(f"sources.{i}.tasks.{k}", name, TASKS, "task")
@@ -141,15 +115,21 @@ def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    student, architectures = config["student"], known_architectures()
-    if (name := student["architecture"]) not in architectures:
-        yield unknown_name("student.architecture", name, architectures, "architecture")
-    if (name := student["initialization"]) not in {*TASKS, "random"}:
-        yield unknown_name("student.initialization", name, {*TASKS, "random"}, "task")
+    student = config["student"]
+    if not is_known(name := student["architecture"]):
+        yield Problem("student.architecture", describe_unknown(name))
+    allowed = {*TASKS, "random", "imagenet", "nearest_source"}
+    if (name := student["initialization"]) not in allowed:
+        yield unknown_name("student.initialization", name, allowed, "start")
+    if name == "imagenet" and student["architecture"] not in TORCHVISION:
+        text = f"there are torchvision's weights only, and none of {student['architecture']}"
+        yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
 
 
 def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name = config["student"]["initialization"]
+    if name == "nearest_source":
+        yield from _nearest_source_problems(config)
     if name in config["targets"]:
         yield Problem(
             "student.initialization",
@@ -158,9 +138,24 @@ def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
+def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in ("in_transfer", "in_fixmatch"):
+        if config["baselines"][key]:
+            text = "a student that starts from its nearest source is no baseline (allowed: false)"
+            yield Problem(f"baselines.{key}", text)
+    student = config["student"]["architecture"]
+    for target in config["targets"]:
+        if student not in {source.architecture for source in admissible_sources(config, target)}:
+            yield Problem(
+                "student.initialization",
+                f"no source of '{target}' has the student's architecture, {student}, so that there "
+                "is no nearest one to start from",
+            )
+
+
 def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name, student = config["student"]["initialization"], config["student"]["architecture"]
-    if name == "random":
+    if name in ("random", "nearest_source"):
         return
     sources = {source.name for source in list_sources(config)}
     for architecture in dict.fromkeys([student, *baseline_architectures(config)]):
@@ -186,6 +181,17 @@ def _figure_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, name in enumerate(config["figures"]["fig1_targets"] or []):
         if name not in config["targets"]:
             yield unknown_name(f"figures.fig1_targets.{i}", name, config["targets"], "target")
+
+
+def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, group in enumerate(config["figures"]["target_groups"]):
+        for k, name in enumerate(group["targets"]):
+            if name not in config["targets"]:
+                path = f"figures.target_groups.{i}.targets.{k}"
+                yield unknown_name(path, name, config["targets"], "target")
+    if config["figures"]["target_groups"] and not config["baselines"]["in_transfer"]:
+        text = "the table of groups shows improvements over IN+Transfer (allowed: true)"
+        yield Problem("baselines.in_transfer", text)
 
 
 def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -234,15 +240,39 @@ def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem("methods", f"no student of target '{target}'; switch a method on")
 
 
+def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
+    """The data sets whose images a run needs: targets, and tasks that it trains models on."""
+    tasks = [*config["targets"]]
+    tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
+    tasks.append(config["student"]["initialization"])
+    return [t for t in dict.fromkeys(tasks) if t in TASKS and TASKS[t].data_set is not None]
+
+
+def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    tasks = needed_data_sets(config)
+    if tasks and config["data_root"] is None:
+        text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
+        yield Problem("data_root", text)
+    reasons = [s.name for s in list_sources(config) if s.origin == "bank"]
+    if config["student"]["initialization"] == "imagenet":
+        reasons.append("the ImageNet weights that students start from")
+    if config["training"]["sources"]["initialization"] == "imagenet":
+        reasons.append("the ImageNet weights that sources start from")
+    if reasons and config["models_root"] is None:
+        text = f"missing (needed: the folder that holds checkpoints, such as {reasons[0]})"
+        yield Problem("models_root", text)
+
+
 def _pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     initialization = config["student"]["initialization"]
     tasks = {source.task for source in list_sources(config)} | {*config["targets"]}
-    if initialization != "random":
+    if initialization in TASKS:
         tasks.add(initialization)
+    tasks = {task for task in tasks if TASKS[task].data_set is None}
     needed: dict[str, tuple[int, str]] = {}
     for task in tasks:
         classes = (TASKS[task].num_classes, task)
-        for key in (_train_images_key(config, task), "test_images"):
+        for key in (train_images_key(config, task), "test_images"):
             needed[key] = max(needed.get(key, classes), classes)
     for key, (classes, task) in sorted(needed.items()):
         images = config["embedded"][key]
@@ -266,20 +296,29 @@ def _probe_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    fraction = config["training"]["label_fraction"]
+    training = config["training"]
+    yield from _split_problems(config, "training.label_fraction", training["label_fraction"])
+    for i, fraction in enumerate(training["other_label_fractions"]):
+        key = f"training.other_label_fractions.{i}"
+        if fraction == training["label_fraction"]:
+            yield Problem(key, f"{fraction:g} is training.label_fraction (allowed: others)")
+        yield from _split_problems(config, key, fraction)
+
+
+def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Iterator[Problem]:
     for target in config["targets"]:
         classes, images = TASKS[target].num_classes, task_images(config, target)["train_images"]
         labeled = int(images * fraction)
         start = f"{fraction:g} of {images:g} images leaves"
         if labeled < 2 * classes:
             yield Problem(
-                "training.label_fraction",
+                key,
                 f"{start} {labeled} labelled images for the {classes} classes of target '{target}' "
                 f"(allowed: what leaves {2 * classes} or more, two a class)",
             )
         elif images - labeled < classes:
             yield Problem(
-                "training.label_fraction",
+                key,
                 f"{start} {images - labeled:g} unlabelled images for the {classes} classes of "
                 f"target '{target}' (allowed: what leaves {classes} or more, one a class)",
             )
@@ -305,10 +344,12 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("targets", _target_problems),
     ("sources", _source_problems),
     ("student", _student_problems),
-    ("student targets", _initialization_problems),
+    ("student targets sources exclude baselines", _initialization_problems),
+    ("data_root models_root targets sources student training", _root_problems),
     ("student sources baselines", _clash_problems),
     ("baselines sources", _baseline_problems),
     ("figures targets", _figure_problems),
+    ("figures targets baselines", _group_problems),
     ("exclude targets sources", _exclusion_problems),
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),

@@ -2,10 +2,12 @@
 
 A prepared task is a folder:
 
-    train_images.npy, test_images.npy   uint8 [n, h, w, 3], read through memory maps
-    images.csv                          image, pool, row: row i of a pool's array is that image
-    labels.csv                          image, label
-    meta.json                           task, classes, sizes, seed
+    train_images.npy, test_images.npy   uint8 [n, h, w, 3], or images of many sizes as `image_store`
+                                        writes them; read through memory maps
+    images.csv                          image, pool, row: row i of a pool's array is that image;
+                                        height, width where there are many sizes
+    labels.csv                          image, label (several, with spaces, of a multi-label task)
+    meta.json                           task, classes, sizes, and what they were made from
 
 Labels lie apart from images so that a job that must not see labels is not given them.
 """
@@ -69,14 +71,9 @@ def read_meta(folder: Path) -> dict:
     return json.loads((folder / "meta.json").read_text())
 
 
-def read_images(path: Path) -> np.ndarray:
-    """A pool's images, uint8 [n, h, w, 3], as a read-only memory map."""
-    return np.load(path, mmap_mode="r")
-
-
 def read_image_names(index: Path, pool: str) -> list[str]:
     """The names of a pool's images, in the order of the pool's array."""
-    table = pd.read_csv(index, dtype={"image": str})
+    table = pd.read_csv(index, dtype={"image": str}, keep_default_na=False)
     return table.loc[table["pool"] == pool].sort_values("row")["image"].tolist()
 
 
@@ -90,11 +87,31 @@ def read_labels(path: Path, images: Sequence[str]) -> np.ndarray:
     Raises:
         DataError: Where an image has no label in the table.
     """
-    labels = pd.read_csv(path, dtype={"image": str}).set_index("image")["label"]
+    labels = pd.read_csv(path, dtype={"image": str}, keep_default_na=False).set_index("image")[
+        "label"
+    ]
     missing = [image for image in images if image not in labels.index]
     if missing:
         raise DataError(f"{path}: no label for {len(missing)} images, the first is '{missing[0]}'")
     return labels.loc[list(images)].to_numpy(np.int64)
+
+
+def read_label_matrix(path: Path, images: Sequence[str], num_classes: int) -> np.ndarray:
+    """Labels of the named images of a multi-label task, 0 or 1, float32 [len(images), num_classes].
+
+    Raises:
+        DataError: Where an image has no row in the table, or a label is no class.
+    """
+    texts = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("image")["label"]
+    matrix = np.zeros((len(images), num_classes), np.float32)
+    for row, image in enumerate(images):
+        if image not in texts.index:
+            raise DataError(f"{path}: no label for the image '{image}'")
+        labels = [int(label) for label in texts[image].split()]
+        if any(not 0 <= label < num_classes for label in labels):
+            raise DataError(f"{path}: the labels {labels} of '{image}' are not below {num_classes}")
+        matrix[row, labels] = 1
+    return matrix
 
 
 def split_labeled(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "distillweighted"
 
 
-def fingerprint_code(*scripts: Path) -> str:
+def fingerprint_code(*scripts: Path, without: Collection[Path] = ()) -> str:
     """SHA-256 over scripts and every module of this library that they import, however indirectly.
 
     Comments, docstrings and formatting do not count, so editing those redoes nothing. The tables
     (CSV) that lie in an imported package count as they are.
 
     Args:
-        scripts: Python files beside the library's folder.
+        scripts: Python files: the first lies beside the library's folder, the others there or in
+            the library.
+        without: Modules that do not count, nor what they import: a list of alternatives of which
+            the result depends on one, which is among `scripts`.
     """
     digest = hashlib.sha256()
-    for path in sorted(import_closure(*scripts)):
+    for path in sorted(import_closure(*scripts, without=without)):
         digest.update(_read(path).code)
         if path.name == "__init__.py":
             for table in sorted(path.parent.glob("*.csv")):
@@ -30,7 +33,7 @@ def fingerprint_code(*scripts: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def import_closure(*scripts: Path) -> set[Path]:
+def import_closure(*scripts: Path, without: Collection[Path] = ()) -> set[Path]:
     """The scripts and every module of this library that they import, lazily imported ones too.
 
     A package's `__init__` counts where it does something of its own. One that only passes on names
@@ -38,14 +41,16 @@ def import_closure(*scripts: Path) -> set[Path]:
     every other. The library's own `__init__` never counts; it holds nothing but the version.
 
     Args:
-        scripts: Python files beside the library's folder.
+        scripts: As of `fingerprint_code`.
+        without: As of `fingerprint_code`.
     """
+    excluded = {Path(path).resolve() for path in without}
     pending = [Path(script).resolve() for script in scripts]
     root = pending[0].parent
     found: set[Path] = set()
     while pending:
         path = pending.pop()
-        if path not in found:
+        if path not in found | excluded:
             found.add(path)
             pending += _imported_files(root, path)
     return found

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import pandas as pd
 
-COLUMNS = ["target", "seed", "recipe", "method", "p", "source", "draw", "student", "cohort"]
+COLUMNS = ["target", "replicate", "seed", "label_fraction"]
+COLUMNS += ["recipe", "method", "p", "source", "draw", "student", "cohort"]
 
 WEIGHTED_METHODS = ("distill_weighted", "distill_inverse", "distill_random_weights")
 """Methods whose weights are computed from scores (or drawn) and stored in a file of their own."""
@@ -22,22 +23,62 @@ WEIGHTED_METHODS = ("distill_weighted", "distill_inverse", "distill_random_weigh
 
 @dataclass(frozen=True)
 class SourceModel:
-    """A source: an architecture trained on a task."""
+    """A source: an architecture trained on a task.
+
+    Attributes:
+        origin: "trained", by the workflow, or "bank", a checkpoint.
+        multi_label_outputs: See the configuration key of that name.
+    """
 
     name: str
     architecture: str
     task: str
+    origin: str = "trained"
+    multi_label_outputs: str = "softmax"
 
 
 def list_sources(config: Mapping[str, Any]) -> list[SourceModel]:
     """All sources of a configuration, sorted by name (ties in similarity go to the first)."""
     sources = [
-        SourceModel(f"{architecture}_{task}", architecture, task)
+        SourceModel(
+            f"{architecture}_{task}",
+            architecture,
+            task,
+            group["from"],
+            group["multi_label_outputs"],
+        )
         for group in config["sources"]
         for architecture in group["architectures"]
         for task in group["tasks"]
     ]
     return sorted(sources, key=lambda source: source.name)
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One labelled split of every target, and what is drawn with it.
+
+    Attributes:
+        name: Its name in paths: the seed, with the label fraction where that is not the first.
+        seed: The seed.
+        label_fraction: Share of the training images that are labelled.
+    """
+
+    name: str
+    seed: int
+    label_fraction: float
+
+
+def list_replicates(config: Mapping[str, Any]) -> list[Replicate]:
+    """All replicates: every seed, for every label fraction."""
+    training = config["training"]
+    replicates = [
+        Replicate(str(seed), seed, training["label_fraction"]) for seed in config["seeds"]
+    ]
+    for fraction in training["other_label_fractions"]:
+        name = f"labels{fraction:g}"
+        replicates += [Replicate(f"{seed}-{name}", seed, fraction) for seed in config["seeds"]]
+    return replicates
 
 
 def excluded_sources(config: Mapping[str, Any], target: str) -> dict[str, str]:
@@ -96,7 +137,10 @@ def weight_recipes(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         recipes["distill_inverse"] = recipe("distill_inverse")
     for i in range(methods["distill_random_weights"]):
         recipes[f"distill_random_weights-draw{i}"] = recipe("distill_random_weights", draw=i)
-    for name in baseline_architectures(config):
+    selecting = baseline_architectures(config)
+    if config["student"]["initialization"] == "nearest_source":
+        selecting = dict.fromkeys([*selecting, config["student"]["architecture"]])
+    for name in selecting:
         recipes[f"finetune_selected_source-{name}"] = recipe(
             "finetune_selected_source", architecture=name
         )
@@ -110,19 +154,19 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
         config: A complete configuration (see `config.read_config`).
 
     Returns:
-        One row a student: target, seed, recipe, method, p (NaN where it has none), source (of a
-        single-source student, else None), draw (of random weights, else -1), student (the
-        architecture that is trained), cohort (students of one target and seed with the same
-        cohort share a process).
+        One row a student: target, replicate (its name), seed, label_fraction, recipe, method, p
+        (NaN where it has none), source (of a single-source student, else None), draw (of random
+        weights, else -1), student (the architecture that is trained), cohort (students of one
+        target and replicate with the same cohort share a process).
     """
     rows = [
-        dict(zip(COLUMNS, (target, seed, *row), strict=True))
+        dict(zip(COLUMNS, (target, *astuple(replicate), *row), strict=True))
         for target in config["targets"]
         for row in _with_cohorts(list(_recipes(config, target)), config["training"]["cohort"])
-        for seed in config["seeds"]
+        for replicate in list_replicates(config)
     ]
     grid = pd.DataFrame(rows, columns=COLUMNS)
-    if grid.duplicated(["target", "seed", "recipe"]).any():
+    if grid.duplicated(["target", "replicate", "recipe"]).any():
         raise AssertionError("a student stands in the grid twice")
     return grid
 
@@ -157,7 +201,8 @@ def _recipes(config: Mapping[str, Any], target: str) -> Iterator[tuple]:
         yield "in_fixmatch", "in_fixmatch", nothing, None, -1, student
     available = {source.architecture for source in admissible_sources(config, target)}
     for architecture in baseline_architectures(config):
-        if architecture != student and config["student"]["initialization"] != "random":
+        started = config["student"]["initialization"] not in ("random", "nearest_source")
+        if architecture != student and started:
             recipe = f"in_transfer-{architecture}"
             yield recipe, "in_transfer", nothing, None, -1, architecture
         if architecture in available:

@@ -28,6 +28,23 @@ def labeled_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels)
 
 
+def multi_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy over images and classes, for sources with several labels an image.
+
+    Args:
+        logits: `[B, C]`.
+        labels: 0 or 1 `[B, C]`.
+
+    Raises:
+        ValueError: shapes that do not match, or an empty batch.
+    """
+    _check_logits(logits)
+    if labels.shape != logits.shape:
+        raise ValueError(f"labels must be {tuple(logits.shape)}, got {tuple(labels.shape)}")
+    dtype = _loss_dtype(logits)
+    return F.binary_cross_entropy_with_logits(logits.to(dtype), labels.to(dtype))
+
+
 def distillation_loss(logits: Tensor, probabilities: Tensor, *, temperature: float = 1.0) -> Tensor:
     """Eq. 3: mean cross-entropy between a source's pseudo-labels and the head that mimics it.
 

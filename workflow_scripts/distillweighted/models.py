@@ -1,20 +1,29 @@
 """Networks as `h o phi`: a feature extractor and a linear classifier head (section 3 of the paper).
 
-The embedded benchmark's sources are small members of the paper's four families; its student is
-cheaper than all of them in multiply-accumulates and in parameters. It is dense because at 24 pixels
-on a CPU a depthwise network of equal cost is several times slower.
+The embedded benchmark's networks are written out in `tiny_networks`; all others are torchvision's
+and timm's, cut before the linear layer that produces their output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from distillweighted.architectures import known_architectures
+from distillweighted.architectures import (
+    EMBEDDED,
+    TIMM_PREFIX,
+    TORCHVISION,
+    describe_unknown,
+    is_timm,
+    suggest,
+)
+from distillweighted.tiny_networks import BUILDERS
 
 
 class Classifier(nn.Module):
@@ -25,10 +34,10 @@ class Classifier(nn.Module):
         head: `h`, the last linear layer; it reads what a distillation head reads.
     """
 
-    def __init__(self, backbone: nn.Module, num_features: int, num_classes: int):
+    def __init__(self, backbone: nn.Module, head: nn.Linear):
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(num_features, num_classes)
+        self.head = head
 
     @property
     def num_features(self) -> int:
@@ -44,178 +53,125 @@ def build_model(architecture: str, num_classes: int, *, seed: int) -> Classifier
     """A freshly initialised network.
 
     Args:
-        architecture: A name of `architectures.known_architectures`.
+        architecture: A name that `architectures.is_known`: one of the embedded benchmark's, of
+            torchvision's classifiers, or `timm-<name>`.
+        num_classes: Number of outputs.
+        seed: Seed of the initialisation; the global random state is left as it was.
+
+    Raises:
+        ValueError: For an unknown architecture, or one whose output no linear layer produces.
+    """
+    if architecture in EMBEDDED:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            backbone, num_features = BUILDERS[architecture]()
+            model = Classifier(backbone, nn.Linear(num_features, num_classes))
+        return model.to(memory_format=torch.channels_last)
+    network = build_network(architecture, num_classes, seed=seed)
+    return split_head(network, find_head(network, architecture))
+
+
+def build_network(architecture: str, num_classes: int, *, seed: int) -> nn.Module:
+    """A network of torchvision or timm as it comes, freshly initialised and in one piece.
+
+    GoogLeNet and Inception come without auxiliary classifiers and with the plain initialisation of
+    their layers, as the PARC benchmark's code builds them.
+
+    Args:
+        architecture: One of torchvision's classifiers, or `timm-<name>`.
         num_classes: Number of outputs.
         seed: Seed of the initialisation; the global random state is left as it was.
 
     Raises:
         ValueError: For an unknown architecture.
     """
-    if architecture not in _BUILDERS:
-        raise ValueError(
-            f"unknown architecture '{architecture}' (allowed: {', '.join(known_architectures())})"
-        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone, num_features = _BUILDERS[architecture]()
-        model = Classifier(backbone, num_features, num_classes)
-    return model.to(memory_format=torch.channels_last)
+        if architecture in TORCHVISION:
+            return _build_torchvision(architecture, num_classes)
+        if is_timm(architecture):
+            return _build_timm(architecture.removeprefix(TIMM_PREFIX), num_classes)
+    raise ValueError(describe_unknown(architecture))
+
+
+def _build_torchvision(name: str, num_classes: int) -> nn.Module:
+    import inspect
+    import typing
+
+    from torchvision.models import get_model_builder
+
+    builder = get_model_builder(name)
+    options = inspect.signature(typing.get_type_hints(builder)["return"]).parameters
+    # VGG has init_weights too, but is not built to do without.
+    off = ("aux_logits", "init_weights") if "aux_logits" in options else ()
+    return builder(weights=None, num_classes=num_classes, **dict.fromkeys(off, False))
+
+
+def _build_timm(name: str, num_classes: int) -> nn.Module:
+    import timm
+
+    if name not in (names := timm.list_models()):
+        hint = suggest(TIMM_PREFIX + name, [TIMM_PREFIX + known for known in names])
+        raise ValueError(f"timm {timm.__version__} has no model '{name}'{hint}")
+    return timm.create_model(name, pretrained=False, num_classes=num_classes)
+
+
+def find_head(network: nn.Module, architecture: str) -> str:
+    """Name of the linear layer that produces a network's output, by running it on a blank image.
+
+    Args:
+        network: A network of `build_network`; left in training mode.
+        architecture: What messages call it.
+
+    Raises:
+        ValueError: Where the output is not that of one linear layer that reads features [n, d].
+    """
+    calls: list[tuple[str, Tensor, Tensor]] = []
+    handles = [
+        layer.register_forward_hook(
+            lambda _, inputs, output, name=name: calls.append((name, inputs[0], output))
+        )
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    # timm says which size its networks want; all of torchvision's take 224 pixels.
+    size = getattr(network, "default_cfg", {}).get("input_size", (3, 224, 224))
+    network.eval()
+    try:
+        with torch.no_grad():
+            output = network(torch.zeros(1, *size))
+    finally:
+        for handle in handles:
+            handle.remove()
+        network.train()
+    name, features, logits = calls[-1] if calls else ("", None, None)
+    if features is None or logits is not output or features.ndim != 2:
+        raise ValueError(
+            f"'{architecture}' ({type(network).__name__}) cannot be cut into features and a linear "
+            "head: its output is not that of one linear layer; choose another architecture"
+        )
+    return name
+
+
+def split_head(network: nn.Module, head: str) -> Classifier:
+    """Cut a network before its head, in place: what the head read becomes the features.
+
+    Args:
+        network: A network of `build_network`.
+        head: Name of the head, as `find_head` gives it.
+    """
+    linear = network.get_submodule(head)
+    network.set_submodule(head, nn.Identity())
+    return Classifier(network, linear).to(memory_format=torch.channels_last)
 
 
 def replace_head(model: Classifier, num_classes: int, *, seed: int) -> Classifier:
     """Put a new head of `num_classes` outputs on a model, in place; returns the model."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model.head = nn.Linear(model.num_features, num_classes)
+        bias = model.head.bias is not None
+        model.head = nn.Linear(model.num_features, num_classes, bias=bias)
     return model
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _pooled(*layers: nn.Module) -> nn.Sequential:
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-
-class _PoolTo(nn.AdaptiveAvgPool2d):
-    def forward(self, maps: Tensor) -> Tensor:
-        # At 24 pixels the maps have the wanted size; torch would copy them for 5% of a step.
-        return maps if maps.shape[2:] == (self.output_size,) * 2 else super().forward(maps)
-
-
-def _convnet_tiny() -> tuple[nn.Module, int]:
-    return nn.Sequential(
-        _conv(3, 16, 2),
-        _conv(16, 32, 2),
-        _conv(32, 48, 2),
-        _PoolTo(3),
-        nn.Flatten(),
-        nn.Linear(48 * 9, 96, bias=False),
-        nn.BatchNorm1d(96),
-        nn.ReLU(inplace=True),
-    ), 96
-
-
-def _alexnet_tiny() -> tuple[nn.Module, int]:
-    def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.ReLU(inplace=True))
-
-    return nn.Sequential(
-        block(3, 32, 2),
-        nn.MaxPool2d(2),
-        block(32, 48),
-        block(48, 64),
-        nn.MaxPool2d(2),
-        _PoolTo(3),
-        nn.Flatten(),
-        nn.Dropout(0.2),
-        nn.Linear(64 * 9, 160),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.2),
-        nn.Linear(160, 160),
-        nn.ReLU(inplace=True),
-    ), 160
-
-
-# The blocks of GoogLeNet and ResNet, as torchvision has them, written out: an inference job's time
-# is mostly its imports, and torchvision's would add as much again as torch's.
-class _Inception(nn.Module):
-    """Branches side by side: 1x1; 1x1 then 3x3, twice; 3x3 pooling then 1x1."""
-
-    def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]):
-        super().__init__()
-        one, reduce3, three, reduce5, five, pool = widths
-        self.branches = nn.ModuleList(
-            [
-                _conv(inputs, one, kernel=1),
-                nn.Sequential(_conv(inputs, reduce3, kernel=1), _conv(reduce3, three)),
-                nn.Sequential(_conv(inputs, reduce5, kernel=1), _conv(reduce5, five)),
-                nn.Sequential(nn.MaxPool2d(3, 1, 1), _conv(inputs, pool, kernel=1)),
-            ]
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([branch(maps) for branch in self.branches], dim=1)
-
-
-class _Residual(nn.Module):
-    """The sum of a body and a shortcut, which is a 1x1 convolution where the shape changes."""
-
-    def __init__(self, body: nn.Sequential, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.body = body
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = _conv(inputs, outputs, stride, kernel=1)[:2]
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.relu_(self.body(maps) + self.shortcut(maps))
-
-
-def _basic(inputs: int, width: int, stride: int) -> tuple[nn.Sequential, int]:
-    return nn.Sequential(_conv(inputs, width, stride), _conv(width, width)[:2]), width
-
-
-def _bottleneck(inputs: int, width: int, stride: int) -> tuple[nn.Sequential, int]:
-    return nn.Sequential(
-        _conv(inputs, width, kernel=1),
-        _conv(width, width, stride),
-        _conv(width, 4 * width, kernel=1)[:2],
-    ), 4 * width
-
-
-def _googlenet_tiny() -> tuple[nn.Module, int]:
-    return _pooled(
-        _conv(3, 24, 2),
-        nn.MaxPool2d(2),
-        _Inception(24, (24, 24, 32, 8, 16, 16)),
-        _Inception(88, (32, 32, 48, 8, 24, 24)),
-        nn.MaxPool2d(2),
-        _Inception(128, (48, 40, 64, 12, 32, 24)),
-    ), 168
-
-
-def _resnet18_tiny() -> tuple[nn.Module, int]:
-    return _residual(_basic, widths=(16, 32, 72), blocks=(1, 1, 1), pool=False)
-
-
-def _resnet50_tiny() -> tuple[nn.Module, int]:
-    return _residual(_bottleneck, widths=(32, 64), blocks=(2, 1), pool=True)
-
-
-def _residual(
-    block: Callable[[int, int, int], tuple[nn.Sequential, int]],
-    widths: tuple[int, ...],
-    blocks: tuple[int, ...],
-    *,
-    pool: bool,
-) -> tuple[nn.Module, int]:
-    """A residual network with a 3x3 stem, as suits small images."""
-    inputs = 16
-    layers: list[nn.Module] = [_conv(3, inputs, 2)]
-    if pool:
-        layers.append(nn.MaxPool2d(2))
-    for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-        for i in range(count):
-            stride = 2 if stage > 0 and i == 0 else 1
-            body, outputs = block(inputs, width, stride)
-            layers.append(_Residual(body, inputs, outputs, stride))
-            inputs = outputs
-    return _pooled(*layers), inputs
-
-
-_BUILDERS: dict[str, Callable[[], tuple[nn.Module, int]]] = {
-    "convnet_tiny": _convnet_tiny,
-    "alexnet_tiny": _alexnet_tiny,
-    "googlenet_tiny": _googlenet_tiny,
-    "resnet18_tiny": _resnet18_tiny,
-    "resnet50_tiny": _resnet50_tiny,
-}
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -224,19 +180,56 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_macs(model: nn.Module, image_size: int) -> int:
-    """Multiply-accumulates of one forward pass on one square RGB image.
+    """Multiply-accumulates of one forward pass on one square RGB image, by the paper's rule.
 
-    The paper's "GFLOPs" are multiply-accumulates; torch's counter counts two operations for each.
+    The paper's "GFLOPs" are what fvcore's `FlopCountAnalysis` counts of a model in training mode:
+    one for each multiply-accumulate of convolutions, linear layers and matrix products, 5 for each
+    element that is normalised (4 without scale and shift), 1 for each element that is pooled
+    adaptively, nothing for biases, activations, sums and other pooling. Other tools count
+    normalised elements differently, and none gives all five of the paper's figures (10^9, 224
+    pixels):
+
+        network             paper  here    torch/2  fvcore, eval  thop    ptflops
+        MobileNetV3-Large   0.24   0.2392  0.2166   0.2260        0.2348  0.2313
+        AlexNet             0.71   0.7142  0.7142   0.7142        0.7142  0.7164
+        GoogLeNet           1.51   1.5146  1.4984   1.5049        1.5113  1.5139
+        ResNet-18           1.83   1.8265  1.8141   1.8191        1.8240  1.8253
+        ResNet-50           4.14   4.1449  4.0892   4.1115        4.1337  4.1324
+
+    torch's own counter has two operations for each multiply-accumulate and nothing else; a
+    normalised element is 2 in fvcore in evaluation mode and in ptflops (which adds activations,
+    pooling and biases), and 4 in thop.
     """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    elements, counter = _ElementCounter(), FlopCounterMode(display=False)
+    # The counter does not know the fused attention of every device; this one is matrix products.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), elements, counter:
         model(torch.zeros(1, 3, image_size, image_size, device=device))
     model.train(was_training)
-    return counter.get_total_flops() // 2
+    return counter.get_total_flops() // 2 + elements.total
+
+
+class _ElementCounter(TorchFunctionMode):
+    """Counts what `count_macs` counts by element."""
+
+    NORMALISATIONS = (F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm)
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in self.NORMALISATIONS:
+            self.total += args[0].numel() * (4 if kwargs.get("weight") is None else 5)
+        elif function is F.adaptive_avg_pool2d:
+            self.total += args[0].numel()
+        return function(*args, **kwargs)
 
 
 def save_model(model: Classifier, path: Path, metadata: Mapping[str, Any]) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from distillweighted.batches import TargetBatches, normalize
-from distillweighted.losses import labeled_loss
-from distillweighted.models import Classifier, build_model
+from distillweighted.batches import TargetBatches, normalize, to_device
+from distillweighted.image_store import Pool, RaggedImages
+from distillweighted.losses import labeled_loss, multi_label_loss
+from distillweighted.models import Classifier, build_model, replace_head
 from distillweighted.seeds import derive_seed
 from distillweighted.training import TrainingError, predict
+from distillweighted.views import AS_STORED, View
 
 log = logging.getLogger(__name__)
 
@@ -26,33 +29,46 @@ class SourceSettings:
     batch_size: int
     learning_rate: float
     weight_decay: float
-    crop_padding: int
 
 
-def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, in 0..1, of images uint8 [n, h, w, 3]."""
+def channel_statistics(images: Pool) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, in 0..1, over the pixels of all images."""
+    if isinstance(images, RaggedImages):
+        total, squares, count = np.zeros(3), np.zeros(3), 0
+        for row in range(len(images)):
+            pixels = images.load([row])[0].reshape(-1, 3) / 255
+            total, squares = total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
+            count += len(pixels)
+        mean = total / count
+        return mean.tolist(), np.sqrt(squares / count - mean**2).tolist()
     pixels = np.asarray(images, np.float64).reshape(-1, 3) / 255
     return pixels.mean(axis=0).tolist(), pixels.std(axis=0).tolist()
 
 
 def train_source(
     architecture: str,
-    images: np.ndarray,
+    images: Pool,
     labels: np.ndarray,
     num_classes: int,
     settings: SourceSettings,
     *,
     seed: int,
     device: torch.device,
+    view: View,
+    initial: tuple[Classifier, Sequence[float], Sequence[float]] | None = None,
 ) -> tuple[Classifier, list[float], list[float]]:
     """Train a source model on all labels of its task.
 
     Args:
         architecture: Name of the architecture.
-        images: uint8 [n, h, w, 3].
-        labels: int [n].
+        images: The training images.
+        labels: int [n], or of a multi-label task 0 or 1 [n, num_classes], which trains a sigmoid an
+            output instead of a softmax.
         num_classes: Number of classes.
         settings: Training settings.
+        view: How images become batches.
+        initial: A model to start from, with a head of any size (it is replaced), and the mean and
+            standard deviation of its inputs; by default a fresh model.
         seed: Seed of initialisation, order and crops.
         device: Where to train.
 
@@ -62,12 +78,16 @@ def train_source(
     Raises:
         TrainingError: Where the loss is not finite.
     """
-    model = build_model(architecture, num_classes, seed=derive_seed(seed, "model")).to(device)
-    mean, std = channel_statistics(images)
+    if initial is None:
+        model = build_model(architecture, num_classes, seed=derive_seed(seed, "model"))
+        mean, std = channel_statistics(images)
+    else:
+        model, mean, std = initial[0], list(initial[1]), list(initial[2])
+        replace_head(model, num_classes, seed=derive_seed(seed, "model"))
+    model.to(device)
+    loss_of = labeled_loss if labels.ndim == 1 else multi_label_loss
     rows = np.arange(len(images))
-    batches = TargetBatches(
-        images, rows, labels, rows, crop_padding=settings.crop_padding, seed=seed
-    )
+    batches = TargetBatches(images, rows, labels, rows, view=view, seed=seed)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=settings.learning_rate,
@@ -85,8 +105,9 @@ def train_source(
         for step in range(1, settings.steps + 1):
             batches.next_step()
             batch, target = batches.labeled(settings.batch_size)
-            logits = model(normalize(batch.to(device), mean, std))
-            loss = labeled_loss(logits, target.to(device))
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                logits = model(normalize(to_device(batch, device), mean, std))
+                loss = loss_of(logits, target.to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -106,13 +127,19 @@ def train_source(
 
 def accuracy(
     model: Classifier,
-    images: np.ndarray,
+    images: Pool,
     labels: np.ndarray,
     mean: list[float],
     std: list[float],
     *,
     device: torch.device,
+    view: View = AS_STORED,
 ) -> float:
-    """Share of images, in percent, that a model labels rightly."""
-    predicted = predict(model, images, mean, std, device=device).argmax(dim=1).numpy()
-    return 100 * float(np.mean(predicted == labels))
+    """Share of images, in percent, that a model labels rightly.
+
+    Of a multi-label task: share whose most probable class is one of the image's.
+    """
+    predicted = predict(model, images, mean, std, device=device, view=view).argmax(dim=1).numpy()
+    if labels.ndim == 1:
+        return 100 * float(np.mean(predicted == labels))
+    return 100 * float(np.mean(labels[np.arange(len(labels)), predicted]))

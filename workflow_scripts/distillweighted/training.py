@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from distillweighted import losses
 from distillweighted.batches import TargetBatches, normalized_batches
+from distillweighted.image_store import Pool
 from distillweighted.models import Classifier
 from distillweighted.seeds import derive_seed
+from distillweighted.views import AS_STORED, View
 
 log = logging.getLogger(__name__)
 
@@ -274,14 +276,15 @@ def _report(students: Sequence[_Student], step: int, steps: int, elapsed: float)
 @torch.no_grad()
 def predict(
     model: Classifier,
-    images: np.ndarray,
+    images: Pool,
     mean: Sequence[float],
     std: Sequence[float],
     *,
     device: torch.device,
-    batch_size: int = 250,
+    view: View = AS_STORED,
+    batch_size: int | None = None,
 ) -> Tensor:
-    """Logits float32 [n, num_classes] of un-augmented images uint8 [n, h, w, 3], on the CPU."""
+    """Logits float32 [n, num_classes] of un-augmented images, on the CPU."""
     model = model.to(device).eval()
-    batches = normalized_batches(images, mean, std, device=device, batch_size=batch_size)
+    batches = normalized_batches(images, mean, std, device=device, view=view, batch_size=batch_size)
     return torch.cat([model(batch).float().cpu() for batch in batches])

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 
-from distillweighted import grid
+from distillweighted import grid, paper_numbers
 from distillweighted.config import ConfigError, read_config
 from distillweighted.config_checks import needed_data_sets
 from distillweighted.fingerprint import fingerprint_code
@@ -347,6 +347,7 @@ METHODS, BASELINES = config["methods"], config["baselines"]
 WEIGHTING = config["similarity"]["weighting"]
 HAS_CORRELATIONS = METHODS["distill_single"] and min(map(len, ADMISSIBLE.values())) >= 3
 TABLES = ["table1_accuracy", "comparison_with_paper"]
+COMPARABLE = bool(set(TARGETS) & set(paper_numbers.TARGETS))
 FIGURES = ["fig1_weightings", "fig5_accuracy_vs_compute"]
 HAS_LABEL_FRACTIONS = len(REPLICATES) > len(SEEDS)
 TABLES += ["table_label_fractions"] * HAS_LABEL_FRACTIONS

@@ -56,7 +56,8 @@ rule report:
         template="rules/captions/report.rst",
         captions=[
             f"rules/captions/{name}.rst"
-            for name in (*TABLES[:1], *TABLES[2:], *FIGURES, "sources", "exclusions", "versions")
+            for name in (*TABLES, *FIGURES, "sources", "exclusions", "versions")
+            if COMPARABLE or name != "comparison_with_paper"
         ],
     output:
         "<results>/report.html",

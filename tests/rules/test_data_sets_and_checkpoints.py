@@ -107,7 +107,7 @@ def test_a_loaded_source_says_what_it_is(bank):
 
 def test_a_checkpoint_of_another_kind_is_a_readable_error(bank, tmp_path):
     checkpoint = bank / "models/resnet18/resnet18_cub200.pth"
-    with pytest.raises(ValueError, match="resnet18_cub200.*4"):
+    with pytest.raises(ValueError, match=r"resnet18_cub200.*4"):
         load(tmp_path, "x", checkpoint, num_classes=200)
     with pytest.raises(ValueError, match="resnet18"):
         load(tmp_path, "x", checkpoint, architecture="resnet50")

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo mini-paper paper-check test test-slow lint bench rulegraph docs-figures clean
+.PHONY: demo mini-paper paper-check test test-slow lint bench memory rulegraph docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
@@ -37,6 +37,9 @@ lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 
 bench: $(VENV)/.installed  ## speed, as ratios measured in one run
 	$(BIN)/python tests/bench.py
+
+memory: $(VENV)/.installed  ## peak memory of the jobs at the size of NABirds
+	$(BIN)/python tests/memory.py
 
 rulegraph: $(VENV)/.installed  ## the rule graph in Mermaid, as it stands in the README
 	@$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null | grep -vE "^---|^title|style id"

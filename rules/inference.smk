@@ -16,7 +16,7 @@ rule infer_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wc: memory_mb(wc.target, 2000),
         runtime=60,
         gpu=GPUS,
     params:

@@ -18,7 +18,7 @@ rule score_similarity:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wc: memory_mb(wc.target, 2000),
         runtime=30,
     params:
         code=code_of("score_similarity"),

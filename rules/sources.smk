@@ -25,7 +25,7 @@ rule train_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wc: memory_mb(model_task(wc.source), 2000),
         runtime=60,
         gpu=GPUS,
     params:

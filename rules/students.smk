@@ -14,7 +14,7 @@ rule train_students:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wc: memory_mb(wc.target, 3000),
         runtime=120,
         gpu=GPUS,
     params:

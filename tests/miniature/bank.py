@@ -95,12 +95,16 @@ def _network(architecture: str, classes: int, seed: int, *, auxiliary: bool = Fa
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.momentum = 1.0
-        if norms:
-            threads = torch.get_num_threads()
-            torch.set_num_threads(1)  # sums depend on how many there are
-            with torch.no_grad():
-                network.train()(torch.randn(8, 3, 96, 96))
-            torch.set_num_threads(threads)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums depend on how many there are
+        with torch.no_grad():
+            images = torch.randn(8, 3, 96, 96)
+            network.train()(images)
+            # Outputs of about 1: a deep network's would be so large that its softmax says the same
+            # of every image.
+            last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+            last.weight /= network.eval()(images).std()
+        torch.set_num_threads(threads)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-    return network
+    return network.train()

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from distillweighted.architectures import TORCHVISION, suggest
 from distillweighted.models import Classifier, build_network, find_head, split_head
+from distillweighted.normalization import IMAGENET
 
 BANK_ARCHITECTURES = ("alexnet", "googlenet", "resnet18", "resnet50")
 """The architectures of the PARC model bank."""
 
 IMAGENET_CLASSES = 1000
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WEIGHTS = "IMAGENET1K_V1"
 """Which of torchvision's published weights: the first, which are those of the paper's time."""
 
@@ -98,7 +98,7 @@ def imagenet_statistics(
         ValueError: Where torchvision has no such weights.
     """
     if architecture is None:
-        return IMAGENET_MEAN, IMAGENET_STD
+        return IMAGENET
     if architecture in _OTHER_STATISTICS:
         return _OTHER_STATISTICS[architecture]
     transforms = _published(architecture).transforms()

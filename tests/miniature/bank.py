@@ -101,9 +101,10 @@ def _network(architecture: str, classes: int, seed: int, *, auxiliary: bool = Fa
             images = torch.randn(8, 3, 96, 96)
             network.train()(images)
             # Outputs of about 1: a deep network's would be so large that its softmax says the same
-            # of every image.
+            # of every image. Pictures are smoother than noise, and drive it further.
+            smooth = nn.functional.interpolate(torch.randn(8, 3, 4, 4), size=96, mode="bilinear")
             last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
-            last.weight /= network.eval()(images).std()
+            last.weight /= network.eval()(torch.cat([images, smooth])).std()
         torch.set_num_threads(threads)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -378,9 +378,12 @@ def sources_by_task():
 def caption_line():
     """What a table was made with, in one line."""
     training, embedded = config["training"], config["embedded"]
+    generated, images = "", "the training images"
+    if not set(TARGETS) & set(DATA_SETS):
+        generated = f"benchmark seed {embedded['seed']}; "
+        images = f"{embedded['target_images']} training images"
     return (
-        f"Run {config['name']}: seeds {', '.join(map(str, SEEDS))}; benchmark seed "
-        f"{embedded['seed']}; {len(SOURCES)} sources; {training['label_fraction']:.0%} of "
-        f"{embedded['target_images']} training images labelled; lambda = {training['lambda']:g}, "
+        f"Run {config['name']}: seeds {', '.join(map(str, SEEDS))}; {generated}{len(SOURCES)} sources; "
+        f"{training['label_fraction']:.0%} of {images} labelled; lambda = {training['lambda']:g}, "
         f"p = {METHODS['default_p']:g}; {training['steps']} steps."
     )

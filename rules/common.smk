@@ -87,12 +87,16 @@ def starts_from_source(row):
     return row["method"] == "finetune_selected_source" or INITIALIZATION == "nearest_source"
 
 
+def weights_of(row, recipe):
+    """The weights of a recipe for the target and replicate of a student."""
+    return f"{RESULTS}/weights/{row['target']}/seed{row['replicate']}/{recipe}.csv"
+
+
 def initial_weights(row):
     """Weights that say which source a student starts from; None where it does not."""
     if not starts_from_source(row):
         return None
-    recipe = f"finetune_selected_source-{row['student']}"
-    return f"{RESULTS}/weights/{row['target']}/seed{row['replicate']}/{recipe}.csv"
+    return weights_of(row, f"finetune_selected_source-{row['student']}")
 
 
 def model_task(name):
@@ -245,7 +249,7 @@ def used_models(row):
 def weights_file(row):
     if row["recipe"] not in WEIGHT_RECIPES:
         return None
-    return f"{RESULTS}/weights/{row['target']}/seed{row['replicate']}/{row['recipe']}.csv"
+    return weights_of(row, row["recipe"])
 
 
 def possible_weights(target):

@@ -31,8 +31,7 @@ def main(
         output: Where each table goes.
         label_fraction: The first label fraction.
     """
-    records = [json.loads(Path(path).read_text()) for path in metrics]
-    students = pd.DataFrame(records)
+    students = pd.DataFrame([json.loads(Path(path).read_text()) for path in metrics])
     first = students[students["label_fraction"] == label_fraction]
     first[COLUMNS].to_csv(output["accuracy"], index=False)
     pd.concat(map(pd.read_csv, similarity)).to_csv(output["similarity"], index=False)
@@ -48,7 +47,7 @@ def main(
         columns = [*COLUMNS, "label_fraction"]
         students[columns].to_csv(output["label_fractions_accuracy"], index=False)
         sources.to_csv(output["label_fractions_nearest"], index=False)
-    compute = pd.DataFrame(records).groupby("student", sort=False)[["gmacs", "parameters"]]
+    compute = students.groupby("student", sort=False)[["gmacs", "parameters"]]
     # Heads differ between targets by their classes; the mean stands for the architecture.
     compute.mean().reset_index().to_csv(output["compute"], index=False)
 

@@ -39,7 +39,7 @@ from distillweighted.training import (
     predict,
     train_students,
 )
-from distillweighted.views import View, make_view
+from distillweighted.views import make_view
 
 log = logging.getLogger("distillweighted.train_students")
 
@@ -151,6 +151,9 @@ def main(
         seed=derive_seed(seed, target, "students"),
         device=where,
     )
+    # Read once for all: a large index takes as long to parse as a student to write.
+    test = open_pool(data["test_images"], data["index"])
+    names = read_image_names(data["index"], "test")
     for outcome in trained:
         folder = output / outcome.recipe
         if outcome.error is not None:
@@ -166,7 +169,9 @@ def main(
             "images_per_step": training.images_per_step,
             "device": str(where),
         }
-        _write_student(folder, outcome, member, facts, data, views, where)
+        logits = predict(outcome.model, test, plan.mean, plan.std, device=where, view=views)
+        predictions = pd.DataFrame({"image": names, "predicted": logits.argmax(dim=1).numpy()})
+        _write_student(folder, outcome, member, facts, predictions)
 
 
 def _split_rows(data: Mapping[str, Path]) -> dict[str, np.ndarray]:
@@ -262,13 +267,9 @@ def _write_failure(folder: Path, message: str) -> None:
 
 
 def _write_student(
-    folder: Path, outcome: Outcome, member: dict, facts: dict, data, view: View, where
+    folder: Path, outcome: Outcome, member: dict, facts: dict, predictions: pd.DataFrame
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    test = open_pool(data["test_images"], data["index"])
-    logits = predict(outcome.model, test, facts["mean"], facts["std"], device=where, view=view)
-    names = read_image_names(data["index"], "test")
-    predictions = pd.DataFrame({"image": names, "predicted": logits.argmax(dim=1).numpy()})
     predictions.to_csv(folder / "predictions.csv", index=False)
     pd.DataFrame(outcome.history).to_csv(folder / "history.csv", index=False)
     steps = outcome.history[-1]["step"]

@@ -15,9 +15,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from distillweighted.architectures import suggest
 from distillweighted.config_checks import (
     Problem,
-    did_you_mean,
     fewest_sources,
     semantic_problems,
     show,
@@ -202,7 +202,7 @@ def _describe(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Pro
         allowed = sorted(rule["properties"])
         for key in value:
             if key not in allowed:
-                hint = did_you_mean(key, allowed) or _elsewhere(key, schema)
+                hint = suggest(key, allowed) or _elsewhere(key, schema)
                 text = f"unknown key{hint} (allowed: {', '.join(allowed)})"
                 yield Problem(_join(path, key), text)
         return
@@ -218,7 +218,7 @@ def _describe(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Pro
         return
     hint = ""
     if error.validator == "enum":
-        hint = did_you_mean(value, [name for name in rule["enum"] if isinstance(name, str)])
+        hint = suggest(value, [name for name in rule["enum"] if isinstance(name, str)])
     elif error.validator == "type" and isinstance(value, str):
         hint = _hint_for_text(value, rule)
     yield Problem(path, f"{show(value)} is not allowed{hint} (allowed: {_allowed(rule)})")

@@ -5,12 +5,11 @@ Each check reads a few top-level keys and yields the problems that it finds.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from distillweighted.architectures import TORCHVISION, describe_unknown, is_known
+from distillweighted.architectures import TORCHVISION, describe_unknown, is_known, suggest
 from distillweighted.grid import (
     admissible_sources,
     baseline_architectures,
@@ -44,17 +43,12 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:56]} ..."
 
 
-def did_you_mean(name: Any, allowed: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name)[:60], list(allowed), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
 # Checks that no schema can make.
 
 
 def unknown_name(path: str, name: str, allowed: Iterable[str], what: str) -> Problem:
     allowed = sorted(allowed)
-    hint = did_you_mean(name, allowed)
+    hint = suggest(name, allowed)
     return Problem(path, f"unknown {what} {show(name)}{hint} (allowed: {', '.join(allowed)})")
 
 

@@ -149,9 +149,7 @@ class ResizedCrop:
     def _middle(self, image: Tensor) -> Tensor:
         from torchvision.transforms.v2 import functional as F
 
-        if self.whole:
-            return F.center_crop(F.resize(image, [self.size], antialias=True), [self.size] * 2)
-        shorter = round(self.size * RESIZE_RATIO)
+        shorter = self.size if self.whole else round(self.size * RESIZE_RATIO)
         return F.center_crop(F.resize(image, [shorter], antialias=True), [self.size] * 2)
 
 

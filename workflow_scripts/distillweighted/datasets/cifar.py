@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillweighted.datasets.listing import DataSet, Example, FileSet, Listing
+from distillweighted.datasets.arrays import ArrayFile, list_arrays
+from distillweighted.datasets.listing import DataSet, FileSet, Listing
 from distillweighted.datasets.reading import data_error, read_bytes
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL.Image import Image
 
 SIZE = 32
 """Height and width of an image, in pixels."""
@@ -37,24 +37,11 @@ def read_cifar10(data_root: Path) -> Listing:
     """
     folder = data_root / "cifar-10-batches-py"
     classes = read_class_names(folder / "batches.meta", b"label_names")
-    pixels: dict[str, np.ndarray] = {}
-    examples: list[Example] = []
+    files = {}
     for batch, pool in _BATCHES.items():
-        pixels[batch], labels = read_images(folder / batch, b"labels", len(classes))
-        examples += [Example(f"{batch}/{row:05d}", label, pool) for row, label in enumerate(labels)]
-
-    def open_image(example: Example) -> Image:
-        from PIL import Image
-
-        batch, row = example.name.split("/")
-        return Image.fromarray(pixels[batch][int(row)].transpose(1, 2, 0).copy())
-
-    return Listing(
-        classes=classes,
-        examples=tuple(examples),
-        open_image=open_image,
-        path_of=lambda example: folder / example.name.split("/")[0],
-    )
+        pixels, labels = read_images(folder / batch, b"labels", len(classes))
+        files[batch] = ArrayFile(folder / batch, pool, labels, pixels)
+    return list_arrays(classes, files, digits=5)
 
 
 def read_class_names(path: Path, key: bytes) -> tuple[str, ...]:
@@ -88,7 +75,7 @@ def read_images(path: Path, key: bytes, num_classes: int) -> tuple[np.ndarray, l
         num_classes: Classes; labels are below it.
 
     Returns:
-        Images, uint8 [n, 3, 32, 32], and n labels.
+        Images, uint8 [n, 32, 32, 3], and n labels.
 
     Raises:
         DataError: Where the file is missing, or its images or labels are not as they must be.
@@ -107,7 +94,7 @@ def read_images(path: Path, key: bytes, num_classes: int) -> tuple[np.ndarray, l
     for row, label in enumerate(labels):
         if type(label) is not int or not 0 <= label < num_classes:
             raise data_error(f"{path}: image {row} has the unknown class {label!r}")
-    return pixels.reshape(-1, 3, SIZE, SIZE), labels
+    return pixels.reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1), labels
 
 
 def read_batch(path: Path) -> dict[bytes, Any]:

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distillweighted.datasets.arrays import ArrayFile, list_arrays
 from distillweighted.datasets.cifar import read_class_names, read_images
 from distillweighted.datasets.listing import DataSet, FileSet, Listing
 from distillweighted.datasets.reading import (
@@ -20,7 +21,6 @@ from distillweighted.datasets.reading import (
     read_bytes,
     read_fields,
 )
-from distillweighted.datasets.vtab_specialized import ArrayFile, list_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def read_cifar100(data_root: Path) -> Listing:
     files = {}
     for pool in ("train", "test"):
         pixels, labels = read_images(folder / pool, b"fine_labels", len(classes))
-        files[pool] = ArrayFile(folder / pool, pool, labels, pixels.transpose(0, 2, 3, 1))
+        files[pool] = ArrayFile(folder / pool, pool, labels, pixels)
     return list_arrays(classes, files)
 
 

@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from distillweighted.datasets.arrays import ArrayFile, list_arrays
 from distillweighted.datasets.folders import read_class_folders
-from distillweighted.datasets.listing import DataSet, Example, FileSet, Listing
+from distillweighted.datasets.listing import DataSet, FileSet, Listing
 from distillweighted.datasets.reading import ImageList, data_error, read_csv, read_integer
 
 if TYPE_CHECKING:
     import h5py
-    from PIL.Image import Image
 
 VTAB_SPECIALIZED = ("eurosat", "resisc45", "pcam", "diabetic_retinopathy")
 """Names of the tasks of VTAB Specialized."""
-
-
-@dataclass(frozen=True)
-class ArrayFile:
-    """A file that holds many images.
-
-    Attributes:
-        path: The file.
-        pool: See `Example`.
-        labels: Labels of its images.
-        images: Gives an image by its row, uint8 [h, w, 3]; an array, or what reads from one.
-    """
-
-    path: Path
-    pool: str
-    labels: list[int]
-    images: Any
-
-
-def list_arrays(classes: Sequence[str], files: Mapping[str, ArrayFile]) -> Listing:
-    """List a data set whose images lie in a few files.
-
-    Args:
-        classes: Class names, by label.
-        files: The files; image 17 of the file "train" is called train/000017.
-    """
-
-    def open_image(example: Example) -> Image:
-        import numpy as np
-        from PIL import Image
-
-        name, row = example.name.split("/")
-        file = files[name]
-        try:
-            return Image.fromarray(np.ascontiguousarray(file.images[int(row)]))
-        except Exception as error:
-            # What reads from a damaged file raises almost anything.
-            raise data_error(f"{file.path}: image {row} cannot be read: {error}") from error
-
-    return Listing(
-        classes=tuple(classes),
-        examples=tuple(
-            Example(f"{name}/{row:06d}", label, file.pool)
-            for name, file in files.items()
-            for row, label in enumerate(file.labels)
-        ),
-        open_image=open_image,
-        path_of=lambda example: files[example.name.split("/")[0]].path,
-    )
 
 
 def read_resisc45(data_root: Path) -> Listing:

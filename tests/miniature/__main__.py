@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
     """Write data sets under `folder`/data and checkpoints under `folder`/checkpoints."""
     if (folder / "finished").is_file():
         return
-    write_all(folder / "data", classes=4, per_class=8, seed=0)
+    write_all(folder / "data", classes=4, per_class=12, seed=0)
     classes = {data_set.name: data_set.num_classes for data_set in PAPER}
     counts = {task: classes[task] for task in SOURCE_TASKS}
     bank = folder / "checkpoints"

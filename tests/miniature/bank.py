@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from distillweighted.normalization import IMAGENET
 from distillweighted.seeds import derive_seed
+
+from .pictures import make_picture
 
 IMAGENET_CLASSES = 1000
 
@@ -98,14 +101,29 @@ def _network(architecture: str, classes: int, seed: int, *, auxiliary: bool = Fa
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # sums depend on how many there are
         with torch.no_grad():
-            images = torch.randn(8, 3, 96, 96)
+            images = _pictures()
             network.train()(images)
             # Outputs of about 1: a deep network's would be so large that its softmax says the same
-            # of every image. Pictures are smoother than noise, and drive it further.
-            smooth = nn.functional.interpolate(torch.randn(8, 3, 4, 4), size=96, mode="bilinear")
+            # of every image.
             last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
-            last.weight /= network.eval()(torch.cat([images, smooth])).std()
+            last.weight /= network.eval()(images).std()
         torch.set_num_threads(threads)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
     return network.train()
+
+
+def _pictures():
+    """Normalised pictures like those of the miniature data sets, float [16, 3, 96, 96]."""
+    import numpy as np
+    import torch
+
+    from distillweighted.batches import normalize
+
+    pictures = [
+        make_picture("bank", label, index, height=96, width=96, seed=0)
+        for label in range(8)
+        for index in range(2)
+    ]
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return normalize(images, *IMAGENET)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo mini-paper paper-check test test-slow lint bench memory rulegraph docs-figures clean
+.PHONY: demo mini-paper paper-check test test-slow lint bench memory load rulegraph docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
@@ -40,6 +40,9 @@ bench: $(VENV)/.installed  ## speed, as ratios measured in one run
 
 memory: $(VENV)/.installed  ## peak memory of the jobs at the size of NABirds
 	$(BIN)/python tests/memory.py
+
+load: $(VENV)/.installed  ## time and memory of plans of 20,000 students and runs of 1,000
+	$(BIN)/python tests/load.py
 
 rulegraph: $(VENV)/.installed  ## the rule graph in Mermaid, as it stands in the README
 	@$(BIN)/snakemake --rulegraph mermaid-js 2>/dev/null | grep -vE "^---|^title|style id"

@@ -3,6 +3,7 @@ import inspect
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -154,6 +155,20 @@ def check_files(jobs):
             f"{missing}\nWhat can be downloaded automatically: snakemake --cores all fetch, with "
             "the same --configfile. docs/data.md says how to get the rest."
         )
+
+
+def check_results():
+    """Stop, before any work, where results cannot be written."""
+    try:
+        Path(RESULTS).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=RESULTS) as file:
+            file.write(bytes(2**20))
+    except OSError as error:
+        raise WorkflowError(
+            f"{RESULTS} cannot be written: {error.strerror}. Make it writable or make room (results "
+            "may be a link to a folder elsewhere) and run the same command again; what is finished "
+            "is kept."
+        ) from None
 
 
 def start_of_source(name):

@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo mini-paper paper-check test test-slow lint bench memory load rulegraph docs-figures clean
+.PHONY: demo mini-paper paper-check test test-slow test-slurm lint bench memory load rulegraph \
+	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
@@ -28,6 +29,11 @@ test: $(VENV)/.installed  ## all tests but the slow ones
 
 test-slow: $(VENV)/.installed  ## the tests that take minutes
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m slow
+
+test-slurm: $(VENV)/.installed  ## a one-node Slurm, and the tiny run through profiles/slurm; as root
+	@PATH="$$PATH:/usr/sbin"; (command -v slurmctld && command -v munged) > /dev/null || \
+		(apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m slurm tests/slurm --durations=0
 
 lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 	$(BIN)/ruff check .

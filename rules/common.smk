@@ -48,10 +48,15 @@ DATA_ROOT = Path(config["data_root"]) if config["data_root"] else None
 MODELS_ROOT = Path(config["models_root"]) if config["models_root"] else None
 DATA_SETS = [name for name, task in TASKS.items() if task.data_set is not None]
 
-# One GPU a job that trains or infers, where there is one to give.
+# One GPU a job that trains or infers, where there is one to give. What a cluster's job asked for was
+# said when it was submitted: with `auto`, the node that it runs on has no say.
 GPUS = int(
     config["device"] == "cuda"
-    or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None)
+    or (
+        config["device"] == "auto"
+        and not workflow.remote_exec
+        and shutil.which("nvidia-smi") is not None
+    )
 )
 
 OBJECTIVES = {
@@ -178,9 +183,61 @@ def start_of_source(name):
     return [model_file(f"{model_architecture(name)}_imagenet")]
 
 
-def memory_mb(task, embedded):
-    """Memory of a job that runs networks on a task's images; `make memory` measures the larger."""
-    return embedded if TASKS[task].data_set is None else 6000
+def growing(amount):
+    """A resource of which a retried job asks for more: twice as much at its second attempt."""
+    return lambda wc, attempt: attempt * (amount(wc) if callable(amount) else amount)
+
+
+def network_share(task):
+    """What a network needs for an image of a task, as a share of what it needs at 224 x 224."""
+    return (image_size(task) / 224) ** 2
+
+
+def memory_mb(task, at_once=0, networks=0):
+    """Memory of a job over a task's images, of which networks see some at once.
+
+    Two Snakemakes and torch take 1500 MB; the outputs of sources 50 kB an image; ResNet-50, the
+    largest network, 80 MB for an image that it is trained on, and 400 MB for itself.
+    """
+    outputs = 0.05 * task_images(config, task)["train_images"]
+    return round(1500 + outputs + network_share(task) * (80 * at_once + 400 * networks))
+
+
+def run_minutes(task, images):
+    """Time for networks to see so many images of a task, twice or more of what it takes.
+
+    A GPU takes some 10 ms for an image of 224 x 224 pixels, a CPU core 200 ms.
+    """
+    seconds = (0.02 if GPUS else 0.4) * network_share(task) * images
+    return round(10 + seconds / 60)
+
+
+def source_settings(name):
+    """Settings that a model is trained with, but for the network's."""
+    settings = config["training"]["sources"]
+    return {
+        "steps": settings["steps" if name in SOURCES else "generalist_steps"],
+        **{key: settings[key] for key in ("batch_size", "learning_rate", "weight_decay")},
+    }
+
+
+def source_minutes(wildcards):
+    """Time to train a source and to test it."""
+    task, settings = model_task(wildcards.source), source_settings(wildcards.source)
+    tests = task_images(config, task)["test_images"]
+    return run_minutes(task, settings["steps"] * settings["batch_size"] + tests)
+
+
+def cohort_batch():
+    """Images that a student sees in one step."""
+    return config["training"]["labeled_batch"] + config["training"]["unlabeled_batch"]
+
+
+def cohort_minutes(wildcards):
+    """Time to train the students of a cohort, which take their steps in turn, and to test them."""
+    steps = config["training"]["steps"] * cohort_batch()
+    tests = task_images(config, wildcards.target)["test_images"]
+    return run_minutes(wildcards.target, len(cohort_rows(wildcards)) * (steps + tests))
 
 
 def image_size(task):

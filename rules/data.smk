@@ -44,8 +44,10 @@ rule prepare_data_set:
         "../envs/distillweighted.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(lambda wc: memory_mb(wc.task, at_once=16)),
+        runtime=growing(
+            lambda wc: round(10 + sum(task_images(config, wc.task).values()) * 0.1 / 60)
+        ),
     params:
         code=lambda wc: code_of("prepare_data_set", data_set=wc.task),
         data_root=str(DATA_ROOT),
@@ -72,8 +74,8 @@ rule prepare_task:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(lambda wc: memory_mb(wc.task)),
+        runtime=growing(lambda wc: 10 + sum(task_images(config, wc.task).values()) // 1000),
     params:
         code=code_of("prepare_task"),
         settings=lambda wc: {
@@ -99,8 +101,8 @@ rule split_target:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("split_target"),
         seed=lambda wc: REPLICATES[wc.seed].seed,

@@ -19,8 +19,8 @@ rule fig1_weightings:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("fig1_weightings"),
         default_p=METHODS["default_p"],
@@ -49,8 +49,8 @@ rule fig3_single_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("fig3_single_source"),
         default_p=METHODS["default_p"],
@@ -79,8 +79,8 @@ rule fig4_similarity_vs_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("fig4_similarity_vs_accuracy"),
         metric=WEIGHTING["metric"],
@@ -109,8 +109,8 @@ rule fig5_accuracy_vs_compute:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("fig5_accuracy_vs_compute"),
         default_p=METHODS["default_p"],
@@ -136,8 +136,8 @@ rule fig6_effect_of_p:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("fig6_effect_of_p"),
     script:

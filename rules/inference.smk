@@ -16,8 +16,10 @@ rule infer_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: memory_mb(wc.target, 2000),
-        runtime=60,
+        mem_mb=growing(lambda wc: memory_mb(wc.target, at_once=64, networks=1)),
+        runtime=growing(
+            lambda wc: run_minutes(wc.target, task_images(config, wc.target)["train_images"])
+        ),
         gpu=GPUS,
     params:
         code=code_of("infer_source"),

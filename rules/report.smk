@@ -31,8 +31,8 @@ rule describe_run:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("describe_run"),
         config=config,

@@ -18,8 +18,11 @@ rule score_similarity:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: memory_mb(wc.target, 2000),
-        runtime=30,
+        mem_mb=growing(
+            lambda wc: memory_mb(wc.target)
+            + round(0.05 * config["probe"]["size"] * len(ADMISSIBLE[wc.target]))
+        ),
+        runtime=growing(lambda wc: 10 + len(ADMISSIBLE[wc.target])),
     params:
         code=code_of("score_similarity"),
         seed=lambda wc: REPLICATES[wc.seed].seed,

@@ -25,22 +25,19 @@ rule train_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: memory_mb(model_task(wc.source), 2000),
-        runtime=60,
+        mem_mb=growing(
+            lambda wc: memory_mb(
+                model_task(wc.source), at_once=source_settings(wc.source)["batch_size"], networks=1
+            )
+        ),
+        runtime=growing(source_minutes),
         gpu=GPUS,
     params:
         code=code_of("train_source"),
         architecture=lambda wc: model_architecture(wc.source),
         seed=config["embedded"]["seed"],
         device=config["device"],
-        settings=lambda wc: {
-            "steps": config["training"]["sources"][
-                "steps" if wc.source in SOURCES else "generalist_steps"
-            ],
-            "batch_size": config["training"]["sources"]["batch_size"],
-            "learning_rate": config["training"]["sources"]["learning_rate"],
-            "weight_decay": config["training"]["sources"]["weight_decay"],
-        },
+        settings=lambda wc: source_settings(wc.source),
         view=lambda wc: view_of(model_task(wc.source)),
         image_size=lambda wc: image_size(model_task(wc.source)),
     script:
@@ -63,8 +60,8 @@ rule load_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         code=code_of("load_source"),
         checkpoint=lambda wc: str(checkpoint_of(wc.source)),

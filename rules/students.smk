@@ -14,8 +14,10 @@ rule train_students:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: memory_mb(wc.target, 3000),
-        runtime=120,
+        mem_mb=growing(
+            lambda wc: memory_mb(wc.target, at_once=cohort_batch(), networks=len(cohort_rows(wc)))
+        ),
+        runtime=growing(cohort_minutes),
         gpu=GPUS,
     params:
         code=code_of("train_students"),
@@ -53,8 +55,9 @@ rule evaluate_student:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+        in_group=1,
     params:
         code=code_of("train_students", "evaluate_student"),
         student=student_facts,

@@ -29,8 +29,8 @@ rule collect_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
         code=code_of("collect_accuracy"),
         cells=[
@@ -76,8 +76,8 @@ rule table1_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("table1_accuracy"),
         default_p=METHODS["default_p"],
@@ -118,8 +118,8 @@ rule table2_correlation:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
         code=code_of("table2_correlation"),
         bootstrap=config["figures"]["bootstrap"],
@@ -153,8 +153,8 @@ rule table3_relative_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("table3_relative_accuracy"),
         k=3,
@@ -183,8 +183,8 @@ rule table_label_fractions:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("table_label_fractions"),
         default_p=METHODS["default_p"],
@@ -212,8 +212,8 @@ rule table_target_groups:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("table_target_groups"),
         groups=config["figures"]["target_groups"],
@@ -252,8 +252,8 @@ rule comparison_with_paper:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("comparison_with_paper"),
     script:

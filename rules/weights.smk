@@ -12,8 +12,9 @@ rule compute_weights:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+        in_group=1,
     params:
         code=code_of("compute_weights"),
         seed=lambda wc: REPLICATES[wc.seed].seed,

@@ -211,6 +211,37 @@ def test_profiles_parse(fresh, profile):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_jobs_ask_for_resources_by_the_sizes_in_the_configuration(fresh):
+    def asked(config):
+        fresh.configure(config)
+        done = fresh.snakemake("students", "-n", "--configfile", "tiny.yaml")
+        assert done.returncode == 0, done.stdout + done.stderr
+        blocks = re.findall(r"(?m)^rule (\w+):\n(?:    .*\n)*?    resources: (.*)", done.stdout)
+        found = {}
+        for rule, text in blocks:
+            values = dict(pair.split("=", 1) for pair in text.split(", "))
+            if "mem_mb" in values:
+                found.setdefault(rule, []).append(values)
+        return {rule: max(jobs, key=lambda job: int(job["mem_mb"])) for rule, jobs in found.items()}
+
+    small = asked(CONFIG)
+    config = copy.deepcopy(CONFIG)
+    config["device"] = "cuda"
+    config["embedded"]["image_size"] = 56
+    config["training"] |= {"steps": 1000, "labeled_batch": 32, "unlabeled_batch": 64}
+    large = asked(config)
+    training = large["train_students"]
+    # Base, outputs of 300 images; 96 images at once and 4 students, a sixteenth of 224 x 224.
+    assert int(training["mem_mb"]) == 1500 + 15 + (80 * 96 + 400 * 4) / 16
+    # 20 ms on a GPU for a full image, and 150 are for testing.
+    assert int(training["runtime"]) == 10 + round(4 * (1000 * 96 + 150) * 0.02 / 16 / 60)
+    assert training["gpu"] == large["train_source"]["gpu"] == large["infer_source"]["gpu"] == "1"
+    assert small["train_students"]["gpu"] == "0"
+    assert "gpu" not in large["evaluate_student"]
+    for rule in ("train_source", "infer_source", "train_students"):
+        assert int(small[rule]["mem_mb"]) < int(large[rule]["mem_mb"])
+
+
 def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states(fresh):
     demo = fresh.snakemake("-n", "--quiet", "rules").stdout
     assert re.search(r"^evaluate_student +51$", demo, re.MULTILINE)

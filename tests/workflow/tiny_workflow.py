@@ -55,13 +55,14 @@ class Workflow:
         """Write the configuration that the next run uses."""
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
 
-    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
-        """Run Snakemake; output and errors come back as text."""
+    def snakemake(self, *arguments: str, cores: int | None = 2) -> subprocess.CompletedProcess:
+        """Run Snakemake; output and errors come back as text. cores None: the profile says."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.folder)}
+        limit = [] if cores is None else ["--cores", str(cores)]
         # The rules' own calls of python and snakemake find this environment.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
+            [sys.executable, "-m", "snakemake", *arguments, *limit],
             cwd=self.folder,
             env={**environment, "PATH": path},
             capture_output=True,

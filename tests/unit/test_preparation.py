@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from distillweighted.checksums import DamagedError
 from distillweighted.data import DataError, read_image_names, read_label_matrix, read_labels
 from distillweighted.datasets.listing import DataSet, Example, FileSet, Listing
 from distillweighted.image_store import open_pool
@@ -126,7 +127,7 @@ def test_several_labels_an_image(tmp_path):
     prepare(tmp_path, data_set(examples, train=2, test=1, multi_label=True))
     matrix = read_label_matrix(tmp_path / "labels.csv", ["2.png", "1.png", "3.png"], 2)
     assert matrix.tolist() == [[0, 1], [1, 1], [0, 0]]
-    with pytest.raises(DataError, match="not below 1"):
+    with pytest.raises(DamagedError, match=r"the label of '1\.png' is '1', not .* below 1"):
         read_label_matrix(tmp_path / "labels.csv", ["1.png"], 1)
     with pytest.raises(DataError, match=r"no label for the image '4\.png'"):
         read_label_matrix(tmp_path / "labels.csv", ["4.png"], 2)

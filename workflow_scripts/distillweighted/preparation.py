@@ -7,7 +7,6 @@ everything else goes by.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import logging
@@ -19,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from distillweighted.data import POOLS, DataError
+from distillweighted.data import INDEX, POOLS, DataError
 from distillweighted.datasets.listing import TEST_FRACTION, DataSet, Listing
 from distillweighted.image_store import MAX_SIDE, decode_images, write_ragged
 from distillweighted.seeds import derive_seed
+from distillweighted.stored_tables import write_table
 
 log = logging.getLogger(__name__)
 
@@ -54,21 +54,15 @@ def prepare_data_set(
         if not examples:
             raise DataError(f"{data_set.name}: no image for its {pool} pool under {data_root}")
         images = decode_images(listing, examples, threads=threads)
-        sizes = write_ragged(
+        facts = write_ragged(
             folder / f"{pool}_images.npy", _with_progress(images, len(examples), data_set, pool)
         )
         index += [
-            (example.name, pool, row, height, width, _label_text(example.label))
-            for row, (example, (height, width)) in enumerate(
-                zip(examples, sizes.tolist(), strict=True)
-            )
+            (example.name, pool, row, *of_image, _label_text(example.label))
+            for row, (example, of_image) in enumerate(zip(examples, facts.tolist(), strict=True))
         ]
-    _write_csv(
-        folder / "images.csv",
-        ("image", "pool", "row", "height", "width"),
-        (row[:5] for row in index),
-    )
-    _write_csv(folder / "labels.csv", ("image", "label"), ((row[0], row[5]) for row in index))
+    write_table(folder / "images.csv", INDEX, (row[:-1] for row in index))
+    write_table(folder / "labels.csv", ("image", "label"), ((row[0], row[-1]) for row in index))
     meta = {
         "task": data_set.name,
         "title": data_set.title,
@@ -184,10 +178,3 @@ def _with_progress(
             last = now
             eta = (now - started) / done * (total - done)
             log.info("%s, %s: %d of %d images, ETA %.0f s", data_set.name, pool, done, total, eta)
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(columns)
-        table.writerows(rows)

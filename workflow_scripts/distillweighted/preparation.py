@@ -112,22 +112,28 @@ def split_pools(name: str, listing: Listing) -> list[str]:
     return ["test" if row in chosen else "train" for row in range(len(labels))]
 
 
-def files_state(data_set: DataSet, data_root: Path | None) -> str | None:
-    """A fingerprint of a data set's files by name, size and time of change; reads none of them.
+def files_state(paths: Iterable[Path]) -> str | None:
+    """A fingerprint of files and folders by name, size and time of change; reads none of them.
+
+    An older time is a change too, as of a copy that keeps times.
 
     Returns:
-        None where a file set is missing.
+        None where one is missing.
     """
-    if data_root is None:
-        return None
     digest = hashlib.sha256()
-    for files in data_set.files:
-        path = data_root / files.path
+    for path in paths:
         if not path.exists():
             return None
         for line in _stats(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def data_set_state(data_set: DataSet, data_root: Path | None) -> str | None:
+    """The `files_state` of a data set's files; None where one is missing."""
+    if data_root is None:
+        return None
+    return files_state(data_root / files.path for files in data_set.files)
 
 
 def _stats(path: Path) -> Iterator[str]:
@@ -139,7 +145,9 @@ def _stats(path: Path) -> Iterator[str]:
         folders.sort()
         inside = os.path.relpath(root, path)
         for name in sorted(files):
-            stat = os.stat(os.path.join(root, name))
+            file = os.path.join(root, name)
+            # A link to nothing is found missing when it is read.
+            stat = os.stat(file, follow_symlinks=os.path.exists(file))
             yield f"{inside}/{name}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\n"
 
 

@@ -17,7 +17,7 @@ from distillweighted.config import ConfigError, read_config
 from distillweighted.config_checks import needed_data_sets
 from distillweighted.fingerprint import fingerprint_code
 from distillweighted.normalization import training_statistics
-from distillweighted.preparation import files_state
+from distillweighted.preparation import data_set_state, files_state
 from distillweighted.required_files import checkpoint_path, missing_text
 from distillweighted.tasks import TASKS, task_images
 

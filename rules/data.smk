@@ -51,7 +51,7 @@ rule prepare_data_set:
     params:
         code=lambda wc: code_of("prepare_data_set", data_set=wc.task),
         data_root=str(DATA_ROOT),
-        files=lambda wc: files_state(TASKS[wc.task].data_set, DATA_ROOT),
+        files=lambda wc: data_set_state(TASKS[wc.task].data_set, DATA_ROOT),
         check_counts=config["images"]["check_counts"],
     script:
         "../workflow_scripts/prepare_data_set.py"

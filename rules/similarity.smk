@@ -7,6 +7,7 @@ rule score_similarity:
             f"<results>/inference/{wc.target}/{name}.safetensors" for name in ADMISSIBLE[wc.target]
         ],
         index="<results>/data/{target}/images.csv",
+        split="<results>/splits/{target}/seed{seed}.csv",
         labeled="<results>/splits/{target}/seed{seed}_labeled.csv",
     output:
         "<results>/similarity/{target}/seed{seed}.csv",

@@ -65,6 +65,8 @@ rule load_source:
     params:
         code=code_of("load_source"),
         checkpoint=lambda wc: str(checkpoint_of(wc.source)),
+        # Its time as an input would not tell of another file that is older.
+        file=lambda wc: files_state([checkpoint_of(wc.source)]),
         architecture=lambda wc: model_architecture(wc.source),
         task=lambda wc: model_task(wc.source),
         num_classes=lambda wc: outputs_of(wc.source),

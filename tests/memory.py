@@ -105,6 +105,7 @@ def similarity(root: Path) -> None:
     score_similarity.main(
         {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))},
         root / "nabird/images.csv",
+        root / "split.csv",
         root / "labeled.csv",
         root / "similarity.csv",
         target="nabird",

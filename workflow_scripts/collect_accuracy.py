@@ -1,10 +1,12 @@
 """Rule collect_accuracy: gather students, similarities and weights into one table each."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+
+from distillweighted.stored_tables import read_facts
+from distillweighted.weights import SCORE_COLUMNS, read_score_rows, read_weights
 
 COLUMNS = ["target", "recipe", "method", "p", "source", "seed", "student"]
 COLUMNS += ["accuracy", "balanced_accuracy"]
@@ -31,14 +33,15 @@ def main(
         output: Where each table goes.
         label_fraction: The first label fraction.
     """
-    students = pd.DataFrame([json.loads(Path(path).read_text()) for path in metrics])
+    facts = (*COLUMNS, "label_fraction", "gmacs", "parameters")
+    students = pd.DataFrame([read_facts(Path(path), facts) for path in metrics])
     first = students[students["label_fraction"] == label_fraction]
     first[COLUMNS].to_csv(output["accuracy"], index=False)
-    pd.concat(map(pd.read_csv, similarity)).to_csv(output["similarity"], index=False)
+    _read_similarity(similarity).to_csv(output["similarity"], index=False)
     rows = []
     for (target, seed, fraction), path in nearest.items():
-        weights = pd.read_csv(path).set_index("source")["weight"]
-        row = {"target": target, "seed": seed, "source": weights.idxmax()}
+        weights = read_weights(Path(path))
+        row = {"target": target, "seed": seed, "source": max(weights, key=weights.__getitem__)}
         rows.append({**row, "label_fraction": fraction})
     sources = pd.DataFrame(rows)
     first = sources[sources["label_fraction"] == label_fraction]
@@ -50,6 +53,11 @@ def main(
     compute = students.groupby("student", sort=False)[["gmacs", "parameters"]]
     # Heads differ between targets by their classes; the mean stands for the architecture.
     compute.mean().reset_index().to_csv(output["compute"], index=False)
+
+
+def _read_similarity(paths: Sequence[Path]) -> pd.DataFrame:
+    rows = [row for path in map(Path, paths) for row in read_score_rows(path)]
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"seed": int})
 
 
 if "snakemake" in globals():

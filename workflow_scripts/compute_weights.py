@@ -1,16 +1,17 @@
 """Rule compute_weights: turn similarity scores into one recipe's weights over the sources."""
 
-import csv
 import math
 from pathlib import Path
 
 import numpy as np
 
 from distillweighted.seeds import derive_seed
+from distillweighted.stored_tables import write_table
 from distillweighted.weights import (
     inverse_weights,
     one_hot_weights,
     random_weights,
+    read_scores,
     similarity_weights,
 )
 
@@ -70,16 +71,9 @@ def main(
         random_sources: How many sources random weights cover; None for all.
         architectures: Architecture of each source.
     """
-    with open(similarity, encoding="utf-8", newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if (row["metric"], row["representation"]) == (metric, representation)
-        ]
-    scores = {row["source"]: float(row["score"]) for row in rows}
+    scores = read_scores(similarity, architectures, metric=metric, representation=representation)
     if recipe["architecture"] is not None:
         scores = {s: e for s, e in scores.items() if architectures[s] == recipe["architecture"]}
-    scores = dict(sorted(scores.items()))
     p = math.inf if recipe["p"] == "inf" else recipe["p"]
     try:
         weights = weigh(
@@ -99,10 +93,7 @@ def main(
             "configuration: choose another similarity.weighting.metric or representation"
             f"{fallback_hint}, or exclude sources"
         ) from error
-    with open(output, "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["source", "weight"])
-        table.writerows(zip(scores, weights.tolist(), strict=True))
+    write_table(output, ("source", "weight"), zip(scores, weights.tolist(), strict=True))
 
 
 if "snakemake" in globals():

@@ -1,13 +1,14 @@
 """Rule evaluate_student: compare a trained student's predictions with the test labels."""
 
-import csv
 import importlib.metadata
 import json
 import platform
 from collections import Counter
 from pathlib import Path
 
+from distillweighted.checksums import DamagedError
 from distillweighted.evaluation import accuracy, balanced_accuracy
+from distillweighted.stored_tables import read_facts, read_table, read_whole
 from distillweighted.student_files import STUDENT_FILES, link_file
 
 
@@ -37,15 +38,20 @@ def main(
             f"{name} was not trained: {(trained / 'failed.txt').read_text()}\n"
             f"Other students are unaffected. To try again unchanged, remove {trained.parent}"
         )
-    facts = json.loads((trained / "training.json").read_text())
-    predictions = _read_column(trained / "predictions.csv", "predicted")
-    known = _read_column(labels, "label")
+    facts = read_facts(trained / "training.json", ("key", "selected_sources"))
+    path = trained / "predictions.csv"
+    predictions = dict(read_table(path, ("image", "predicted"), unique=("image",)))
+    parts = dict(read_table(split, ("image", "split"), unique=("image",)))
+    if predictions.keys() != {image for image, part in parts.items() if part == "test"}:
+        raise DamagedError(path, f"its images are not the test images of {split}")
+    # Not by `data`: a grid has thousands of these jobs, and NumPy would take half their time.
+    known = dict(read_table(labels, ("image", "label"), unique=("image",)))
     missing = [image for image in predictions if image not in known]
     if missing:
         raise ValueError(f"{labels}: no label for {len(missing)} images, first '{missing[0]}'")
-    truth = [int(known[image]) for image in predictions]
-    predicted = [int(value) for value in predictions.values()]
-    images = Counter(_read_column(split, "split").values())
+    truth = [read_whole(labels, known[image], f"label of '{image}'") for image in predictions]
+    predicted = [read_whole(path, text, f"class of '{i}'") for i, text in predictions.items()]
+    images = Counter(parts.values())
     metrics = {
         # The grid's row wins: where training was taken over, the facts hold the row of that time.
         **facts,
@@ -69,12 +75,6 @@ def main(
     partial = folder / "metrics.json.partial"
     partial.write_text(json.dumps(metrics, indent=1, ensure_ascii=False))
     partial.replace(folder / "metrics.json")
-
-
-def _read_column(path: Path, column: str) -> dict[str, str]:
-    """A column by image. A grid has thousands of these jobs: pandas would take half their time."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return {row["image"]: row[column] for row in csv.DictReader(file)}
 
 
 if "snakemake" in globals():

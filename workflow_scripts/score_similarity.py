@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from distillweighted.data import read_image_names
+from distillweighted.data import read_split
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity import draw_probe, score_sources
 from distillweighted.source_outputs import load_inference
@@ -14,6 +12,7 @@ from distillweighted.source_outputs import load_inference
 def main(
     inference: Mapping[str, Path],
     index: Path,
+    split: Path,
     labeled: Path,
     output: Path,
     *,
@@ -24,14 +23,11 @@ def main(
     representations: Sequence[str],
 ) -> None:
     """Write target, seed, source, representation, metric, score."""
-    known = pd.read_csv(labeled, dtype={"image": str}, keep_default_na=False)
-    position = {image: row for row, image in enumerate(read_image_names(index, "train"))}
-    rows = known["image"].map(position).to_numpy()
+    rows, labels, _ = read_split(split, labeled, index)
     outputs = {}
     for source, path in inference.items():
         loaded = load_inference(path)
         outputs[source] = {name: loaded[name][rows] for name in representations}
-    labels = known["label"].to_numpy()
     probe = draw_probe(labels, probe_size, seed=derive_seed(seed, target, "probe"))
     table = score_sources(outputs, labels, probe, metrics=metrics, target=target, seed=seed)
     table.to_csv(output, index=False)
@@ -44,6 +40,7 @@ if "snakemake" in globals():
         main(
             dict(zip(snakemake.params.sources, snakemake.input.inference, strict=True)),
             Path(snakemake.input.index),
+            Path(snakemake.input.split),
             Path(snakemake.input.labeled),
             Path(snakemake.output[0]),
             target=snakemake.wildcards.target,

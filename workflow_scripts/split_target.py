@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from distillweighted.data import read_image_names, read_labels, split_labeled
 from distillweighted.seeds import derive_seed
+from distillweighted.stored_tables import write_table
 
 
 def main(
@@ -22,11 +21,10 @@ def main(
     train, test = (read_image_names(index, pool) for pool in ("train", "test"))
     values = read_labels(labels, train)
     mask = split_labeled(values, fraction, seed=derive_seed(seed, target, "split") % 2**32)
-    table = pd.DataFrame({"image": train + test, "split": "test"})
-    table.loc[: len(train) - 1, "split"] = ["labeled" if m else "unlabeled" for m in mask]
-    table.to_csv(split, index=False)
-    known = pd.DataFrame({"image": train, "label": values})[mask]
-    known.to_csv(labeled, index=False)
+    parts = ["labeled" if chosen else "unlabeled" for chosen in mask] + ["test"] * len(test)
+    write_table(split, ("image", "split"), zip(train + test, parts, strict=True))
+    known = zip(train, values.tolist(), mask, strict=True)
+    write_table(labeled, ("image", "label"), ([i, label] for i, label, chosen in known if chosen))
 
 
 if "snakemake" in globals():

@@ -7,7 +7,7 @@ trained again. One that fails leaves a note instead of a model; the others are u
 import functools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 
 from distillweighted.batches import TargetBatches
 from distillweighted.checksums import fingerprint_files
-from distillweighted.data import read_image_names, read_meta
+from distillweighted.data import read_image_names, read_meta, read_split
 from distillweighted.devices import choose_device
 from distillweighted.image_store import open_pool
 from distillweighted.models import (
@@ -30,6 +30,7 @@ from distillweighted.models import (
 from distillweighted.pretraining import channel_statistics
 from distillweighted.seeds import derive_seed
 from distillweighted.source_outputs import load_inference
+from distillweighted.stored_tables import write_table
 from distillweighted.student_files import STUDENT_FILES, link_file
 from distillweighted.training import (
     Outcome,
@@ -40,6 +41,7 @@ from distillweighted.training import (
     train_students,
 )
 from distillweighted.views import make_view
+from distillweighted.weights import read_weights
 
 log = logging.getLogger("distillweighted.train_students")
 
@@ -90,7 +92,8 @@ def main(
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     where = choose_device(device)
-    images, rows = open_pool(data["train_images"], data["index"]), _split_rows(data)
+    images = open_pool(data["train_images"], data["index"])
+    rows = read_split(data["split"], data["labeled"], data["index"])
     num_classes = read_meta(data["meta"].parent)["num_classes"]
     views = make_view(view, threads=threads)
     training = Settings(**settings)
@@ -137,9 +140,9 @@ def main(
     )  # fmt: skip
     batches = TargetBatches(
         images,
-        rows["labeled"],
-        rows["labels"],
-        np.union1d(rows["unlabeled"], rows["labeled"]) if distill_labeled else rows["unlabeled"],
+        rows.labeled,
+        rows.labels,
+        np.union1d(rows.unlabeled, rows.labeled) if distill_labeled else rows.unlabeled,
         view=views,
         seed=derive_seed(seed, target, "batches"),
     )
@@ -170,21 +173,8 @@ def main(
             "device": str(where),
         }
         logits = predict(outcome.model, test, plan.mean, plan.std, device=where, view=views)
-        predictions = pd.DataFrame({"image": names, "predicted": logits.argmax(dim=1).numpy()})
+        predictions = zip(names, logits.argmax(dim=1).tolist(), strict=True)
         _write_student(folder, outcome, member, facts, predictions)
-
-
-def _split_rows(data: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """Rows of the training images that are labelled and unlabelled, and the known labels."""
-    position = {image: row for row, image in enumerate(read_image_names(data["index"], "train"))}
-    split = pd.read_csv(data["split"], dtype={"image": str}, keep_default_na=False)
-    known = pd.read_csv(data["labeled"], dtype={"image": str}, keep_default_na=False)
-    unlabeled = split.loc[split["split"] == "unlabeled", "image"].map(position)
-    return {
-        "labeled": known["image"].map(position).to_numpy(),
-        "labels": known["label"].to_numpy(),
-        "unlabeled": unlabeled.to_numpy(),
-    }
 
 
 def _weights_of(member: dict) -> dict[str, float]:
@@ -193,8 +183,8 @@ def _weights_of(member: dict) -> dict[str, float]:
         return {member["source"]: 1.0}
     if member["weights"] is None:
         return {}
-    table = pd.read_csv(member["weights"])
-    return {s: float(w) for s, w in zip(table["source"], table["weight"], strict=True) if w > 0}
+    weights = read_weights(Path(member["weights"]))
+    return {source: weight for source, weight in weights.items() if weight > 0}
 
 
 def _file_of(source: str, files: Mapping[str, Path], member: dict) -> Path:
@@ -210,8 +200,8 @@ def _initial_of(member: dict) -> str | None:
     """The model that a member starts from; None for a random start."""
     if member["initial_weights"] is None:
         return member["initial"]
-    table = pd.read_csv(member["initial_weights"]).sort_values("source")
-    return str(table.loc[table["weight"].idxmax(), "source"])
+    weights = dict(sorted(read_weights(Path(member["initial_weights"])).items()))
+    return max(weights, key=weights.__getitem__)
 
 
 def _files(member, sources, initial, inference, models) -> list[Path]:
@@ -267,10 +257,10 @@ def _write_failure(folder: Path, message: str) -> None:
 
 
 def _write_student(
-    folder: Path, outcome: Outcome, member: dict, facts: dict, predictions: pd.DataFrame
+    folder: Path, outcome: Outcome, member: dict, facts: dict, predictions: Iterable
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    predictions.to_csv(folder / "predictions.csv", index=False)
+    write_table(folder / "predictions.csv", ("image", "predicted"), predictions)
     pd.DataFrame(outcome.history).to_csv(folder / "history.csv", index=False)
     steps = outcome.history[-1]["step"]
     seconds = max(outcome.seconds, 1e-9)

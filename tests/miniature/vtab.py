@@ -193,7 +193,7 @@ def stand_in_for_h5py() -> types.ModuleType:
     module = types.ModuleType("h5py")
 
     class Dataset:
-        external, is_virtual = None, False
+        external, is_virtual, chunks = None, False, None
 
         def __init__(self, values: np.ndarray):
             self.values, self.shape, self.dtype = values, values.shape, values.dtype

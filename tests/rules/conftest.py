@@ -223,6 +223,7 @@ def prepared(tmp_path_factory) -> World:
     score_similarity.main(
         {source: world.inference(source) for source in SOURCES},
         data["index"],
+        data["split"],
         data["labeled"],
         world.similarity,
         target="fruit",

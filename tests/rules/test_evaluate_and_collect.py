@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import collect_accuracy
+from distillweighted.checksums import DamagedError
 from distillweighted.data import read_labels
 
 CONTRACT = {
@@ -60,7 +61,14 @@ def test_accuracies_by_hand(finished):
     assert metrics["balanced_accuracy"] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
     # Not balanced: 10 of class 0 (all right), 5 of class 1 (all right now), none of class 2.
     kept = np.concatenate([np.flatnonzero(labels == 0), ones[5:]])
-    pd.DataFrame({"image": np.array(images)[kept], "predicted": [0] * 15}).to_csv(path, index=False)
+    tested = np.array(images)[kept]
+    pd.DataFrame({"image": tested, "predicted": [0] * 15}).to_csv(path, index=False)
+    with pytest.raises(DamagedError, match=r"predictions\.csv .* not the test images of"):
+        finished.evaluate(output, WEIGHTED)
+    split = pd.read_csv(finished.data["split"])
+    split[(split["split"] != "test") | split["image"].isin(tested)].to_csv(
+        finished.data["split"], index=False
+    )
     metrics = read_metrics(finished.evaluate(output, WEIGHTED))
     assert metrics["accuracy"] == pytest.approx(100 * 10 / 15)
     assert metrics["balanced_accuracy"] == pytest.approx(50)
@@ -107,6 +115,8 @@ RECORDS = [
     record("in_transfer", target="nuts", gmacs=3.0, parameters=30),
 ]
 
+SCORES = "target,seed,source,representation,metric,score\n"
+
 
 @pytest.fixture
 def collected(tmp_path):
@@ -117,7 +127,7 @@ def collected(tmp_path):
 
     metrics = [write(f"{i}.json", json.dumps(values)) for i, values in enumerate(RECORDS)]
     similarity = [
-        write(f"similarity{i}.csv", f"target,seed,source,score\n{target},{i},a,0.{i}\n")
+        write(f"similarity{i}.csv", f"{SCORES}{target},{i},a,features,parc,0.{i}\n")
         for i, target in enumerate(("fruit", "nuts"))
     ]
     nearest = {
@@ -156,8 +166,8 @@ def test_p_is_a_number_again_infinity_too(collected):
 
 def test_similarities_nearest_sources_and_costs(collected):
     assert collected["similarity"].values.tolist() == [
-        ["fruit", 0, "a", 0.0],
-        ["nuts", 1, "a", 0.1],
+        ["fruit", 0, "a", "features", "parc", 0.0],
+        ["nuts", 1, "a", "features", "parc", 0.1],
     ]
     assert collected["nearest"].values.tolist() == [["fruit", 0, "b"], ["nuts", 1, "a"]]
     compute = collected["compute"].set_index("student")
@@ -174,7 +184,7 @@ def test_tables_hold_the_first_label_fraction_and_two_more_hold_all(tmp_path):
     for i, values in enumerate(students):
         metrics.append(tmp_path / f"{i}.json")
         metrics[-1].write_text(json.dumps(values))
-    (tmp_path / "scores.csv").write_text("target,seed,source,score\nfruit,0,a,0.1\n")
+    (tmp_path / "scores.csv").write_text(f"{SCORES}fruit,0,a,features,parc,0.1\n")
     for name, chosen in (("many", "a"), ("few", "b")):
         weights = "".join(f"{s},{float(s == chosen)}\n" for s in "ab")
         (tmp_path / f"{name}.csv").write_text(f"source,weight\n{weights}")

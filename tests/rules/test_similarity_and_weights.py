@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 import score_similarity
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity import METRICS, draw_probe
+from distillweighted.source_outputs import save_inference
 from distillweighted.weights import random_weights
 
 # Not in the order of names, as a table may be.
@@ -21,7 +22,8 @@ def score(world, sources, **changes):
     options |= {"representations": ["pseudo_labels", "features"], **changes}
     output = world.root / "scores.csv"
     inference = {source: world.inference(source) for source in sources}
-    score_similarity.main(inference, world.data["index"], world.data["labeled"], output, **options)
+    tables = (world.data[name] for name in ("index", "split", "labeled"))
+    score_similarity.main(inference, *tables, output, **options)
     return pd.read_csv(output)
 
 
@@ -46,7 +48,7 @@ def test_a_constant_source_is_named(world):
     path = world.inference("convnet_tiny_b")
     outputs = load_file(path)
     outputs["features"][:] = 1.5
-    save_file(outputs, path)
+    save_inference(path, outputs, {})
     with pytest.raises(ValueError, match="constant features") as error:
         score(world, ["alexnet_tiny_a", "convnet_tiny_b"])
     for word in ("convnet_tiny_b", "fruit", "parc", "features"):

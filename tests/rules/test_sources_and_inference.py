@@ -84,4 +84,5 @@ def test_inference_has_a_row_for_every_training_image_and_says_what_made_it(worl
             meta = json.loads(file.metadata()["distillweighted"])
         files = [world.data["train_images"], world.data["index"], world.model(source)]
         key = f"{fingerprint_files(files)}:{json.dumps([VIEW, None, 'softmax'])}"
+        assert len(meta.pop("checksum")) == 64
         assert meta == {"source": source, "target": "fruit", "key": key}

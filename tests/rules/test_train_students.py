@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 import train_students
-from distillweighted.data import read_image_names
+from distillweighted.data import checksum, read_image_names
 from distillweighted.models import build_model, load_model, save_model
+from distillweighted.source_outputs import save_inference
 from distillweighted.training import predict
 
 RECIPES = (
@@ -175,19 +176,19 @@ def garble(world):
 def shorten(world):
     outputs = load_file(world.inference("alexnet_tiny_a"))
     short = {name: values[:-1].copy() for name, values in outputs.items()}
-    save_file(short, world.inference("alexnet_tiny_a"))
+    save_inference(world.inference("alexnet_tiny_a"), short, {})
 
 
 def poison(world):
     outputs = load_file(world.inference("alexnet_tiny_a"))
     outputs["pseudo_labels"][:] = np.nan
-    save_file(outputs, world.inference("alexnet_tiny_a"))
+    save_inference(world.inference("alexnet_tiny_a"), outputs, {})
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (garble, "alexnet_tiny_a.safetensors does not hold"),
+        (garble, "alexnet_tiny_a.safetensors is damaged"),
         (shorten, "alexnet_tiny_a.safetensors holds 59 rows for 60 images"),
         (poison, "the loss is nan by step 1"),
     ],
@@ -285,6 +286,11 @@ def change_pixel(path):
     images = np.load(path)
     images[0, 0, 0, 0] ^= 1
     np.save(path, images)
+    index = path.with_name("images.csv")
+    table = pd.read_csv(index)
+    first = (table["pool"] == path.name.split("_")[0]) & (table["row"] == 0)
+    table.loc[first, "crc32"] = checksum(images[0])
+    table.to_csv(index, index=False)
 
 
 def change_label(path):
@@ -302,7 +308,7 @@ def swap_test_images(path):
 def change_outputs(path):
     outputs = load_file(path)
     outputs["pseudo_labels"][0, 0] += 1e-6
-    save_file(outputs, path)
+    save_inference(path, outputs, {})
 
 
 def change_model(path):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from distillweighted.checksums import DamagedError
 from distillweighted.datasets.listing import Example, Listing
 from distillweighted.image_store import (
     MAX_SIDE,
@@ -31,7 +32,7 @@ def noise(sides):
 def test_any_rows_come_back_as_written(tmp_path_factory, sides, data):
     path, images = tmp_path_factory.mktemp("store") / "train_images.npy", noise(sides)
     sizes = write_ragged(path, iter(images))
-    assert sizes.tolist() == [list(side) for side in sides]
+    assert sizes[:, :2].tolist() == [list(side) for side in sides]
     pool = RaggedImages(path, sizes)
     assert len(pool) == len(images)
     rows = data.draw(st.lists(st.integers(0, len(images) - 1), max_size=20))
@@ -60,16 +61,16 @@ def test_an_interrupted_writing_leaves_no_file_that_looks_finished(tmp_path):
 @pytest.mark.parametrize("there", [17, 19])
 def test_a_file_of_another_length_is_an_error(tmp_path, there):
     np.save(tmp_path / "a.npy", np.zeros(there, np.uint8))
-    with pytest.raises(ValueError, match=f"holds {there} bytes.*asks for 18"):
-        RaggedImages(tmp_path / "a.npy", np.array([[2, 3]]))
+    with pytest.raises(DamagedError, match=rf"a\.npy .* has {128 + there} bytes.*asks for 146"):
+        RaggedImages(tmp_path / "a.npy", np.array([[2, 3, 0]]))
 
 
 def test_a_pool_takes_its_sizes_from_the_index_in_the_order_of_its_rows(tmp_path):
     images = noise([(2, 3), (4, 1), (1, 1)])
-    write_ragged(tmp_path / "test_images.npy", images)
+    a, b, c = write_ragged(tmp_path / "test_images.npy", images)[:, 2]
     (tmp_path / "images.csv").write_text(
-        "image,pool,row,height,width\n"
-        'c,test,2,1,1\n"a,\nb",test,0,2,3\nx,train,0,9,9\nb,test,1,4,1\n'
+        "image,pool,row,height,width,crc32\n"
+        f'c,test,2,1,1,{c}\n"a,\nb",test,0,2,3,{a}\nx,train,0,9,9,0\nb,test,1,4,1,{b}\n'
     )
     pool = open_pool(tmp_path / "test_images.npy", tmp_path / "images.csv")
     for image, loaded in zip(images, pool.load([0, 1, 2]), strict=True):

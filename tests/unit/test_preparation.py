@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from distillweighted.checksums import DamagedError
 from distillweighted.data import DataError, read_image_names, read_label_matrix, read_labels
 from distillweighted.datasets.listing import DataSet, Example, FileSet, Listing
 from distillweighted.image_store import open_pool
-from distillweighted.preparation import files_state, prepare_data_set, split_pools
+from distillweighted.preparation import data_set_state, prepare_data_set, split_pools
 
 
 def pixels(name):
@@ -126,7 +127,7 @@ def test_several_labels_an_image(tmp_path):
     prepare(tmp_path, data_set(examples, train=2, test=1, multi_label=True))
     matrix = read_label_matrix(tmp_path / "labels.csv", ["2.png", "1.png", "3.png"], 2)
     assert matrix.tolist() == [[0, 1], [1, 1], [0, 0]]
-    with pytest.raises(DataError, match="not below 1"):
+    with pytest.raises(DamagedError, match=r"the label of '1\.png' is '1', not .* below 1"):
         read_label_matrix(tmp_path / "labels.csv", ["1.png"], 1)
     with pytest.raises(DataError, match=r"no label for the image '4\.png'"):
         read_label_matrix(tmp_path / "labels.csv", ["4.png"], 2)
@@ -147,18 +148,18 @@ def test_names_that_csv_readers_like_to_change_stay(tmp_path):
 
 def test_the_state_of_files_changes_with_them(tmp_path):
     data = data_set(OFFICIAL, train=6, test=3)
-    assert files_state(data, tmp_path) is None and files_state(data, None) is None
+    assert data_set_state(data, tmp_path) is None and data_set_state(data, None) is None
     folder = tmp_path / "insects" / "deep"
     folder.mkdir(parents=True)
     (folder / "a").write_text("1")
     os.utime(folder / "a", (1, 1))
-    states = [files_state(data, tmp_path)]
+    states = [data_set_state(data, tmp_path)]
     (folder / "b").write_text("2")
-    states.append(files_state(data, tmp_path))
+    states.append(data_set_state(data, tmp_path))
     (folder / "a").write_text("12")
     os.utime(folder / "a", (1, 1))
-    states.append(files_state(data, tmp_path))
+    states.append(data_set_state(data, tmp_path))
     os.utime(folder / "a", (2, 2))
-    states.append(files_state(data, tmp_path))
+    states.append(data_set_state(data, tmp_path))
     assert len(set(states)) == 4 and None not in states
-    assert files_state(data, tmp_path) == states[-1]
+    assert data_set_state(data, tmp_path) == states[-1]

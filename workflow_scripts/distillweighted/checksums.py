@@ -1,10 +1,19 @@
-"""Checksums of files, which key stored results by what made them."""
+"""Checksums: of files, to key stored results by what made them, and in files, to notice damage."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+
+
+class DamagedError(ValueError):
+    """A stored file that is not as it was written; the message names it and says what to do."""
+
+    def __init__(self, path: Path, problem: str):
+        super().__init__(
+            f"{path} is damaged: {problem}. Remove it and run again, so that it is made anew"
+        )
 
 
 def fingerprint_files(paths: Iterable[Path]) -> str:

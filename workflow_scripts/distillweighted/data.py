@@ -4,8 +4,8 @@ A prepared task is a folder:
 
     train_images.npy, test_images.npy   uint8 [n, h, w, 3], or images of many sizes as `image_store`
                                         writes them; read through memory maps
-    images.csv                          image, pool, row: row i of a pool's array is that image;
-                                        height, width where there are many sizes
+    images.csv                          image, pool, row, height, width, crc32: row i of a pool's
+                                        array is that image, with that checksum
     labels.csv                          image, label (several, with spaces, of a multi-label task)
     meta.json                           task, classes, sizes, and what they were made from
 
@@ -15,17 +15,36 @@ Labels lie apart from images so that a job that must not see labels is not given
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+
+from distillweighted.checksums import DamagedError
+from distillweighted.stored_tables import read_facts, read_table, read_whole, write_table
 
 POOLS = ("train", "test")
 
 
+INDEX = ("image", "pool", "row", "height", "width", "crc32")
+"""Columns of images.csv."""
+
+_LARGEST = 2**31
+
+
 class DataError(ValueError):
     """Data that cannot be used; the message names the task, file or class."""
+
+
+class IndexRow(NamedTuple):
+    """What images.csv says of an image."""
+
+    image: str
+    height: int
+    width: int
+    crc32: int
 
 
 def write_task(
@@ -46,15 +65,17 @@ def write_task(
         pools: For each of `POOLS`, images uint8 [n, h, w, 3] and labels int [n].
     """
     folder.mkdir(parents=True, exist_ok=True)
-    index, sizes = [], {}
+    index, labeled, sizes = [], [], {}
     for pool in POOLS:
         images, labels = pools[pool]
         np.save(folder / f"{pool}_images.npy", images)
-        index += [(f"{pool}-{i:06d}", pool, i, int(label)) for i, label in enumerate(labels)]
+        for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+            name = f"{pool}-{row:06d}"
+            index.append((name, pool, row, *image.shape[:2], checksum(image)))
+            labeled.append((name, int(label)))
         sizes[pool] = len(labels)
-    table = pd.DataFrame(index, columns=["image", "pool", "row", "label"])
-    table[["image", "pool", "row"]].to_csv(folder / "images.csv", index=False)
-    table[["image", "label"]].to_csv(folder / "labels.csv", index=False)
+    write_table(folder / "images.csv", INDEX, index)
+    write_table(folder / "labels.csv", ("image", "label"), labeled)
     meta = {
         "task": task,
         "classes": list(classes),
@@ -66,15 +87,50 @@ def write_task(
     (folder / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False))
 
 
+def checksum(image: np.ndarray) -> int:
+    """CRC-32 of an image, uint8 [h, w, 3]: finds every flipped bit, and is as fast as a disk."""
+    return zlib.crc32(np.ascontiguousarray(image))
+
+
 def read_meta(folder: Path) -> dict:
-    """A prepared task's meta.json."""
-    return json.loads((folder / "meta.json").read_text())
+    """A prepared task's meta.json.
+
+    Raises:
+        DamagedError: Where it is not as it was written.
+    """
+    path = folder / "meta.json"
+    meta = read_facts(path, ("task", "classes", "num_classes"))
+    if not isinstance(meta["classes"], list) or meta["num_classes"] != len(meta["classes"]):
+        raise DamagedError(path, f"num_classes is {meta['num_classes']}, and not that of classes")
+    return meta
+
+
+def read_index(path: Path, pool: str) -> list[IndexRow]:
+    """What images.csv says of a pool's images, in the order of the pool's array.
+
+    Raises:
+        DamagedError: Where it is not as it was written.
+    """
+    found: dict[int, IndexRow] = {}
+    for image, own_pool, *texts in read_table(path, INDEX, unique=("image",)):
+        if own_pool not in POOLS:
+            raise DamagedError(path, f"'{image}' is in the unknown pool '{own_pool}'")
+        row, height, width, crc32 = (
+            read_whole(path, text, f"{column} of '{image}'", _LARGEST * 2)
+            for column, text in zip(INDEX[2:], texts)
+        )
+        if own_pool == pool:
+            if row in found:
+                raise DamagedError(path, f"row {row} of pool {pool} is in it twice")
+            found[row] = IndexRow(image, height, width, crc32)
+    if sorted(found) != list(range(len(found))):
+        raise DamagedError(path, f"the rows of pool {pool} are not 0 to {len(found) - 1}")
+    return [found[row] for row in range(len(found))]
 
 
 def read_image_names(index: Path, pool: str) -> list[str]:
     """The names of a pool's images, in the order of the pool's array."""
-    table = pd.read_csv(index, dtype={"image": str}, keep_default_na=False)
-    return table.loc[table["pool"] == pool].sort_values("row")["image"].tolist()
+    return [row.image for row in read_index(index, pool)]
 
 
 def read_labels(path: Path, images: Sequence[str]) -> np.ndarray:
@@ -86,32 +142,71 @@ def read_labels(path: Path, images: Sequence[str]) -> np.ndarray:
 
     Raises:
         DataError: Where an image has no label in the table.
+        DamagedError: Where the table is not as it was written.
     """
-    labels = pd.read_csv(path, dtype={"image": str}, keep_default_na=False).set_index("image")[
-        "label"
-    ]
-    missing = [image for image in images if image not in labels.index]
+    texts = dict(read_table(path, ("image", "label"), unique=("image",)))
+    missing = [image for image in images if image not in texts]
     if missing:
         raise DataError(f"{path}: no label for {len(missing)} images, the first is '{missing[0]}'")
-    return labels.loc[list(images)].to_numpy(np.int64)
+    labels = [read_whole(path, texts[name], f"label of '{name}'", _LARGEST) for name in images]
+    return np.array(labels, np.int64)
 
 
 def read_label_matrix(path: Path, images: Sequence[str], num_classes: int) -> np.ndarray:
     """Labels of the named images of a multi-label task, 0 or 1, float32 [len(images), num_classes].
 
     Raises:
-        DataError: Where an image has no row in the table, or a label is no class.
+        DataError: Where an image has no row in the table.
+        DamagedError: Where the table is not as it was written, or a label is no class.
     """
-    texts = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("image")["label"]
+    texts = dict(read_table(path, ("image", "label"), unique=("image",)))
     matrix = np.zeros((len(images), num_classes), np.float32)
     for row, image in enumerate(images):
-        if image not in texts.index:
+        if image not in texts:
             raise DataError(f"{path}: no label for the image '{image}'")
-        labels = [int(label) for label in texts[image].split()]
-        if any(not 0 <= label < num_classes for label in labels):
-            raise DataError(f"{path}: the labels {labels} of '{image}' are not below {num_classes}")
-        matrix[row, labels] = 1
+        for text in texts[image].split():
+            matrix[row, read_whole(path, text, f"label of '{image}'", num_classes)] = 1
     return matrix
+
+
+class SplitRows(NamedTuple):
+    """Rows of a target's training images, int64 each: the labelled ones, their labels, and the
+    unlabelled ones."""
+
+    labeled: np.ndarray
+    labels: np.ndarray
+    unlabeled: np.ndarray
+
+
+def read_split(split: Path, labeled: Path, index: Path) -> SplitRows:
+    """The split of a target's training images, as split_target wrote it.
+
+    Args:
+        split: The table of all images and their parts.
+        labeled: The table of the labelled images and their labels.
+        index: images.csv.
+
+    Raises:
+        DamagedError: Where a table is not as it was written, or they do not belong together.
+    """
+    position = {image: row for row, image in enumerate(read_image_names(index, "train"))}
+    parts = dict(read_table(split, ("image", "split"), unique=("image",)))
+    if unknown := {*parts.values()} - {"labeled", "unlabeled", "test"}:
+        raise DamagedError(split, f"it names the unknown part '{min(unknown)}'")
+    trained = [image for image, part in parts.items() if part != "test"]
+    if {*trained} != position.keys() or len(parts) - len(trained) != len(
+        read_image_names(index, "test")
+    ):
+        raise DamagedError(split, f"its images are not those of {index}")
+    texts = dict(read_table(labeled, ("image", "label"), unique=("image",)))
+    if texts.keys() != {image for image in trained if parts[image] == "labeled"}:
+        raise DamagedError(labeled, f"its images are not those labelled in {split}")
+    labels = [read_whole(labeled, text, f"label of '{i}'", _LARGEST) for i, text in texts.items()]
+    return SplitRows(
+        np.array([position[image] for image in texts], np.int64),
+        np.array(labels, np.int64),
+        np.array([position[i] for i in trained if parts[i] == "unlabeled"], np.int64),
+    )
 
 
 def split_labeled(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:

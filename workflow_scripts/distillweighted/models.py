@@ -23,6 +23,7 @@ from distillweighted.architectures import (
     is_timm,
     suggest,
 )
+from distillweighted.tensor_files import load_tensors, save_tensors
 from distillweighted.tiny_networks import BUILDERS
 
 
@@ -240,14 +241,8 @@ def save_model(model: Classifier, path: Path, metadata: Mapping[str, Any]) -> No
         path: A .safetensors file; it appears only once it is complete.
         metadata: JSON-able; at least architecture, num_classes, mean and std (of inputs in [0, 1]).
     """
-    import json
-
-    from safetensors.torch import save_file
-
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"distillweighted": json.dumps(dict(metadata))})
-    partial.replace(path)
+    save_tensors(path, {name: t.numpy() for name, t in tensors.items()}, metadata)
 
 
 def load_model(path: Path) -> tuple[Classifier, dict[str, Any]]:
@@ -257,18 +252,12 @@ def load_model(path: Path) -> tuple[Classifier, dict[str, Any]]:
         The model (in training mode, on the CPU) and the metadata.
 
     Raises:
-        ValueError: Where the file is not such a model.
+        ValueError: Where the file is damaged, or is not such a model.
     """
-    import json
-
-    from safetensors import SafetensorError, safe_open
-
+    tensors, metadata = load_tensors(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["distillweighted"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         model = build_model(metadata["architecture"], metadata["num_classes"], seed=0)
-        model.load_state_dict(tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        model.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a model that this project wrote: {error}") from error
     return model, metadata

@@ -7,7 +7,6 @@ everything else goes by.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import logging
@@ -19,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from distillweighted.data import POOLS, DataError
+from distillweighted.data import INDEX, POOLS, DataError
 from distillweighted.datasets.listing import TEST_FRACTION, DataSet, Listing
 from distillweighted.image_store import MAX_SIDE, decode_images, write_ragged
 from distillweighted.seeds import derive_seed
+from distillweighted.stored_tables import write_table
 
 log = logging.getLogger(__name__)
 
@@ -54,21 +54,15 @@ def prepare_data_set(
         if not examples:
             raise DataError(f"{data_set.name}: no image for its {pool} pool under {data_root}")
         images = decode_images(listing, examples, threads=threads)
-        sizes = write_ragged(
+        facts = write_ragged(
             folder / f"{pool}_images.npy", _with_progress(images, len(examples), data_set, pool)
         )
         index += [
-            (example.name, pool, row, height, width, _label_text(example.label))
-            for row, (example, (height, width)) in enumerate(
-                zip(examples, sizes.tolist(), strict=True)
-            )
+            (example.name, pool, row, *of_image, _label_text(example.label))
+            for row, (example, of_image) in enumerate(zip(examples, facts.tolist(), strict=True))
         ]
-    _write_csv(
-        folder / "images.csv",
-        ("image", "pool", "row", "height", "width"),
-        (row[:5] for row in index),
-    )
-    _write_csv(folder / "labels.csv", ("image", "label"), ((row[0], row[5]) for row in index))
+    write_table(folder / "images.csv", INDEX, (row[:-1] for row in index))
+    write_table(folder / "labels.csv", ("image", "label"), ((row[0], row[-1]) for row in index))
     meta = {
         "task": data_set.name,
         "title": data_set.title,
@@ -118,22 +112,28 @@ def split_pools(name: str, listing: Listing) -> list[str]:
     return ["test" if row in chosen else "train" for row in range(len(labels))]
 
 
-def files_state(data_set: DataSet, data_root: Path | None) -> str | None:
-    """A fingerprint of a data set's files by name, size and time of change; reads none of them.
+def files_state(paths: Iterable[Path]) -> str | None:
+    """A fingerprint of files and folders by name, size and time of change; reads none of them.
+
+    An older time is a change too, as of a copy that keeps times.
 
     Returns:
-        None where a file set is missing.
+        None where one is missing.
     """
-    if data_root is None:
-        return None
     digest = hashlib.sha256()
-    for files in data_set.files:
-        path = data_root / files.path
+    for path in paths:
         if not path.exists():
             return None
         for line in _stats(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def data_set_state(data_set: DataSet, data_root: Path | None) -> str | None:
+    """The `files_state` of a data set's files; None where one is missing."""
+    if data_root is None:
+        return None
+    return files_state(data_root / files.path for files in data_set.files)
 
 
 def _stats(path: Path) -> Iterator[str]:
@@ -145,7 +145,9 @@ def _stats(path: Path) -> Iterator[str]:
         folders.sort()
         inside = os.path.relpath(root, path)
         for name in sorted(files):
-            stat = os.stat(os.path.join(root, name))
+            file = os.path.join(root, name)
+            # A link to nothing is found missing when it is read.
+            stat = os.stat(file, follow_symlinks=os.path.exists(file))
             yield f"{inside}/{name}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\n"
 
 
@@ -184,10 +186,3 @@ def _with_progress(
             last = now
             eta = (now - started) / done * (total - done)
             log.info("%s, %s: %d of %d images, ETA %.0f s", data_set.name, pool, done, total, eta)
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(columns)
-        table.writerows(rows)

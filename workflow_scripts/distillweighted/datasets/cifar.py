@@ -55,10 +55,11 @@ def read_class_names(path: Path, key: bytes) -> tuple[str, ...]:
         DataError: Where the file is missing or has no such names.
     """
     names = read_batch(path).get(key)
-    if not isinstance(names, list) or not names:
+    known = isinstance(names, list) and all(isinstance(name, bytes | str) for name in names)
+    if not known or not names:
         raise data_error(f"{path}: no list of class names '{key.decode()}'")
     try:
-        texts = tuple(n.decode("ascii") if isinstance(n, bytes) else str(n) for n in names)
+        texts = tuple(n.decode("ascii") if isinstance(n, bytes) else n for n in names)
     except UnicodeDecodeError as error:
         raise data_error(f"{path}: class names are not ASCII ({error})") from error
     if len(set(texts)) < len(texts):
@@ -93,7 +94,10 @@ def read_images(path: Path, key: bytes, num_classes: int) -> tuple[np.ndarray, l
         )
     for row, label in enumerate(labels):
         if type(label) is not int or not 0 <= label < num_classes:
-            raise data_error(f"{path}: image {row} has the unknown class {label!r}")
+            # A pickle of few bytes can hold what takes gigabytes to print.
+            small = isinstance(label, int) and abs(label) < 1e9
+            shown = repr(label) if small else f"of type {type(label).__name__}"
+            raise data_error(f"{path}: image {row} has the unknown class {shown}")
     return pixels.reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1), labels
 
 
@@ -130,6 +134,8 @@ class _Type:
 
     def __init__(self, code: bytes | str, *flags: object):
         self.code = code.decode() if isinstance(code, bytes) else code
+        if not isinstance(self.code, str):
+            raise pickle.UnpicklingError("a type without a name")
 
     def __setstate__(self, state: object) -> None:
         """Byte order and fields, which a type of one byte does not have."""
@@ -148,8 +154,10 @@ class _Array:
         import numpy as np
 
         _, shape, kind, by_columns, data = self.state
+        if not all(type(side) is int for side in shape):
+            raise pickle.UnpicklingError("an array whose shape is not of numbers")
         if kind.code != "u1" or math.prod(shape) != len(data):
-            raise pickle.UnpicklingError(f"an array {list(shape)} of type {kind.code}")
+            raise pickle.UnpicklingError(f"an array {list(shape)} of type {kind.code:.20}")
         return np.frombuffer(data, np.uint8).reshape(shape, order="F" if by_columns else "C")
 
 
@@ -195,7 +203,8 @@ _NAMES: dict[tuple[str, str], object] = {
 """All that a pickle may name, and what it gets."""
 
 
-class _Unpickler(pickle.Unpickler):
+# Not the one in C, which takes as much memory for its table as a file of few bytes says: gigabytes.
+class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> object:
         try:
             return _NAMES[module, name]

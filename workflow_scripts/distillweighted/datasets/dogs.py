@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from distillweighted.datasets.listing import DataSet, FileSet, Listing
-from distillweighted.datasets.reading import ImageList, NumberedClasses, data_error, read_bytes
+from distillweighted.datasets.reading import ImageList, NumberedClasses, data_error, read_matlab
 
 _LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
 
@@ -31,19 +30,15 @@ def read_stanford_dogs(data_root: Path) -> Listing:
 
 def _read_list(path: Path) -> list[tuple[str, int]]:
     """Paths under Images/ and class ids of a list of MATLAB's format."""
-    from scipy.io import loadmat
-
-    data = read_bytes(path)
+    table = read_matlab(path, ("file_list", "labels"))
     try:
-        table = loadmat(io.BytesIO(data), variable_names=("file_list", "labels"))
         # A cell array: each cell is an array of one text.
         files = [cell.item().item() for cell in table["file_list"]]
         labels = table["labels"].reshape(-1).tolist()
         if not all(isinstance(file, str) for file in files) or any(x != int(x) for x in labels):
             raise ValueError("file_list has something else than texts, or labels than numbers")
         return list(zip(files, map(int, labels), strict=True))
-    except Exception as error:
-        # SciPy raises whatever a damaged file leads it to.
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise data_error(
             f"{path} is not a MATLAB file with a file_list and labels: {error!r}"
         ) from error

@@ -28,7 +28,7 @@ def read_class_folders(
     """
     root = folder / images
     classes = [name for name in _visible(root) if name != ignored]
-    listed = ImageList(folder)
+    listed = ImageList(folder, root)
     for label, name in enumerate(classes):
         files = _visible(root / name)
         if not files:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distillweighted.datasets.listing import Example, Listing
 
@@ -28,6 +31,10 @@ MAX_PIXELS = 89_478_485
 """Pixels that an image may have: where Pillow begins to warn of a decompression bomb."""
 
 
+MAX_BYTES = 2**30
+"""Bytes of a list, or of a file of arrays that is read as a whole; the largest has 182 MB."""
+
+
 def data_error(message: str) -> DataError:
     """The error of a data set that cannot be read."""
     # Loads NumPy and pandas, which the check of a configuration can do without.
@@ -40,15 +47,18 @@ def read_bytes(path: Path) -> bytes:
     """The contents of a file.
 
     Raises:
-        DataError: Where it is missing or cannot be read.
+        DataError: Where it is missing, no file, larger than `MAX_BYTES`, or cannot be read.
     """
     try:
+        stat = path.stat()
+        if not path.is_dir() and (not path.is_file() or stat.st_size > MAX_BYTES):
+            raise OSError(f"it is no file, or has more than {MAX_BYTES} bytes")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise data_error(
             f"{path} is missing; is the whole data set under the data root, as it was published?"
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise data_error(f"{path} cannot be read: {error}") from error
 
 
@@ -64,6 +74,45 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise data_error(f"{path}, line {line}: not UTF-8 text ({error.reason})") from error
+
+
+def read_matlab(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Some variables of a MATLAB file.
+
+    Raises:
+        DataError: Where the file is missing, damaged, lacks one of them, or says or unpacks to more
+            than `MAX_BYTES`.
+    """
+    from scipy.io import loadmat, whosmat
+
+    data = read_bytes(path)
+    try:
+        _check_unpacked_size(data)
+        entries = sum(math.prod(shape) for _, shape, _ in whosmat(io.BytesIO(data)))
+        if entries > MAX_BYTES:
+            raise ValueError(f"it says that it has {entries} entries")
+        table = loadmat(io.BytesIO(data), variable_names=names)
+        return {name: table[name] for name in names}
+    except Exception as error:
+        # SciPy raises whatever a damaged file leads it to.
+        raise data_error(
+            f"{path} is not a MATLAB file with {', '.join(names)}: {error!r:.200}"
+        ) from error
+
+
+def _check_unpacked_size(data: bytes) -> None:
+    """Raise ValueError where the compressed parts of a MATLAB file (version 5) are too large."""
+    place, left = 128, MAX_BYTES
+    while place + 8 <= len(data):
+        kind, size = struct.unpack_from(">II" if data[126:128] == b"MI" else "<II", data, place)
+        packed = data[place + 8 : place + 8 + size] if kind == 15 else b""
+        unpacker = zlib.decompressobj()
+        while packed and left > 0:
+            left -= len(unpacker.decompress(packed, 2**20))
+            packed = unpacker.unconsumed_tail
+        if left <= 0:
+            raise ValueError(f"it unpacks to more than {MAX_BYTES} bytes")
+        place += 8 + size
 
 
 def read_fields(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -178,10 +227,11 @@ class ImageList:
 
     Args:
         folder: The data set's folder; images are named by their paths under it.
+        root: What no link may lead out of; by default that folder. It may be a link itself.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path, root: Path | None = None):
+        self._folder, self._root = folder, root or folder
         self._examples: list[Example] = []
         self._seen: dict[str, str] = {}
 
@@ -199,6 +249,8 @@ class ImageList:
         """
         if "\\" in name or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
             raise data_error(f"{where}: '{name}' is not a path under {self._folder}")
+        if not _is_utf8(name):
+            raise data_error(f"{where}: the name {name!a} is not UTF-8; rename the file or folder")
         if name in self._seen:
             raise data_error(
                 f"{where}: the image '{name}' is listed twice, first in {self._seen[name]}"
@@ -228,13 +280,17 @@ class ImageList:
 
     def _check_files(self) -> None:
         # Each folder is listed once: asking for every image costs minutes on a network drive.
-        there: dict[str, set[str]] = {}
+        there: dict[str, dict[str, bool]] = {}
         missing = []
         for example in self._examples:
             parent, _, file = example.name.rpartition("/")
             if parent not in there:
+                self._check_inside(parent, example.name)
                 there[parent] = _files_in(self._folder / parent)
-            if file not in there[parent]:
+            is_link = there[parent].get(file)
+            if is_link:
+                self._check_inside(example.name, example.name)
+            elif is_link is None:
                 missing.append(example.name)
         if missing:
             raise data_error(
@@ -242,13 +298,31 @@ class ImageList:
                 f"first is '{missing[0]}'; unpack the data set's archive again"
             )
 
+    def _check_inside(self, path: str, image: str) -> None:
+        real = os.path.realpath(self._folder / path)
+        root = os.path.realpath(self._root)
+        if os.path.commonpath([real, root]) != root:
+            raise data_error(
+                f"{self._seen[image]}: '{path}' is a link out of {self._root}, to {real}; put the "
+                "files themselves there"
+            )
 
-def _files_in(folder: Path) -> set[str]:
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _files_in(folder: Path) -> dict[str, bool]:
+    """The files of a folder, and of each whether it is a link."""
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
+            return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
     except (FileNotFoundError, NotADirectoryError):
-        return set()
+        return {}
 
 
 def open_rgb(path: Path) -> Image:

@@ -5,7 +5,6 @@ Where a data set has images for validation, they are for training here, as in VT
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from pathlib import Path
@@ -18,8 +17,8 @@ from distillweighted.datasets.reading import (
     ImageList,
     NumberedClasses,
     data_error,
-    read_bytes,
     read_fields,
+    read_matlab,
 )
 
 if TYPE_CHECKING:
@@ -185,19 +184,10 @@ def read_svhn(data_root: Path) -> Listing:
 def _read_matlab(path: Path, *names: str) -> list[np.ndarray]:
     """Arrays of numbers of a MATLAB file, by their names in it."""
     import numpy as np
-    from scipy.io import loadmat
 
-    data = read_bytes(path)
-    try:
-        table = loadmat(io.BytesIO(data), variable_names=names)
-        arrays = [table[name] for name in names]
-        if not all(isinstance(a, np.ndarray) and a.dtype.kind in "uif" for a in arrays):
-            raise TypeError("not arrays of numbers")
-    except Exception as error:
-        # SciPy raises whatever a damaged file leads it to.
-        raise data_error(
-            f"{path} is not a MATLAB file with {', '.join(names)}: {error!r}"
-        ) from error
+    arrays = list(read_matlab(path, names).values())
+    if not all(isinstance(a, np.ndarray) and a.dtype.kind in "uif" for a in arrays):
+        raise data_error(f"{path} is not a MATLAB file with {', '.join(names)} of numbers")
     return arrays
 
 

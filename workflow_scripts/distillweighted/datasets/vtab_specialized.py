@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distillweighted.datasets.arrays import ArrayFile, list_arrays
 from distillweighted.datasets.folders import read_class_folders
 from distillweighted.datasets.listing import DataSet, FileSet, Listing
-from distillweighted.datasets.reading import ImageList, data_error, read_csv, read_integer
+from distillweighted.datasets.reading import (
+    MAX_BYTES,
+    ImageList,
+    data_error,
+    read_csv,
+    read_integer,
+)
 
 if TYPE_CHECKING:
     import h5py
@@ -91,6 +98,11 @@ def _open_array(path: Path, name: str) -> h5py.Dataset:
             raise ValueError(f"'{name}' is not an array with its contents in it")
         if not array.shape or not array.shape[0]:
             raise ValueError(f"'{name}' is empty")
+        # What a file says costs it nothing: a whole array of labels is read at once, an image at a
+        # time, and of both the chunks that they lie in.
+        sizes = (array.shape[0], *map(math.prod, (array.shape[1:], array.chunks or ())))
+        if max(sizes) * array.dtype.itemsize > MAX_BYTES:
+            raise ValueError(f"'{name}' says that it has the shape {array.shape}")
     except Exception as error:
         # HDF5 raises whatever a damaged file leads it to.
         raise data_error(f"{path} is not a file of PCAM: {error}") from error

@@ -84,8 +84,8 @@ def split(root: Path) -> None:
 
 
 def infer(root: Path) -> None:
-    """One source over the images: ResNet-50 needs most. An eighth of its batches is enough."""
-    from distillweighted.image_store import RaggedImages, open_pool
+    """One source over some images: ResNet-50 needs most, and no more for more images."""
+    from distillweighted.image_store import RaggedImages, open_pool, write_ragged
     from distillweighted.inference import run_source
     from distillweighted.models import build_model, save_model
     from distillweighted.views import make_view
@@ -93,8 +93,7 @@ def infer(root: Path) -> None:
     meta = {"architecture": "resnet50", "num_classes": 200, "mean": [0.5] * 3, "std": [0.2] * 3}
     save_model(build_model("resnet50", 200, seed=0), root / "resnet50.safetensors", meta)
     pool = open_pool(root / "nabird/train_images.npy", root / "nabird/images.csv")
-    few = RaggedImages.__new__(RaggedImages)
-    few.__dict__ |= {**pool.__dict__, "_sizes": pool._sizes[:192]}
+    few = RaggedImages(root / "few.npy", write_ragged(root / "few.npy", pool.load(range(192))))
     view = make_view({"kind": "resized_crop", "size": 224, "min_scale": 0.3, "flip": True})
     run_source(root / "resnet50.safetensors", few, device="cpu", view=view)
 
@@ -117,8 +116,11 @@ def similarity(root: Path) -> None:
 
 
 def train(root: Path) -> None:
-    """A cohort of four students of all 28 sources."""
+    """A cohort of four students of all 28 sources. Not tested, which needs less and takes an hour."""
+    import torch
     import train_students
+
+    train_students.predict = lambda model, test, *_, **__: torch.zeros(len(test), 1)
 
     sources = {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))}
     weights = "".join(f"{name},{1 / len(sources)}\n" for name in sources)
@@ -140,7 +142,6 @@ def train(root: Path) -> None:
     data = {name: root / f"nabird/{name}.npy" for name in ("train_images", "test_images")}
     data |= {"index": root / "nabird/images.csv", "meta": root / "nabird/meta.json"}
     data |= {"split": root / "split.csv", "labeled": root / "labeled.csv"}
-    train_students.predict = lambda model, test, *_, **__: __import__("torch").zeros(len(test), 1)
     train_students.main(
         data,
         sources,

@@ -7,6 +7,7 @@ trained again. One that fails leaves a note instead of a model; the others are u
 import functools
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from distillweighted.models import (
     save_model,
 )
 from distillweighted.pretraining import channel_statistics
+from distillweighted.resumption import Checkpoint
 from distillweighted.seeds import derive_seed
 from distillweighted.source_outputs import load_inference
 from distillweighted.student_files import STUDENT_FILES, link_file
@@ -63,6 +65,8 @@ def main(
     code: str,
     device: str,
     threads: int,
+    checkpoint: Path | None = None,
+    checkpoint_minutes: float = math.inf,
 ) -> None:
     """Train a cohort.
 
@@ -86,6 +90,8 @@ def main(
         code: Fingerprint of the code that trains.
         device: auto, cpu or cuda.
         threads: CPU threads.
+        checkpoint: File in which the training is saved, so that it can go on after a kill.
+        checkpoint_minutes: How often it is saved.
     """
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
@@ -144,12 +150,19 @@ def main(
         seed=derive_seed(seed, target, "batches"),
     )
     plan_of = {plan.recipe: plan for plan in plans}
+    saved = None
+    if checkpoint is not None:
+        # Not a member's key: a finished student is the same student with another torch or device.
+        keys = [member["key"] for member in pending.values()]
+        key = f"{derive_seed(torch.__version__, where, threads, *keys):016x}"
+        saved = Checkpoint(checkpoint, key, interval=60 * checkpoint_minutes)
     trained = train_students(
         plans,
         batches,
         training,
         seed=derive_seed(seed, target, "students"),
         device=where,
+        checkpoint=saved,
     )
     # Read once for all: a large index takes as long to parse as a student to write.
     test = open_pool(data["test_images"], data["index"])
@@ -172,6 +185,8 @@ def main(
         logits = predict(outcome.model, test, plan.mean, plan.std, device=where, view=views)
         predictions = pd.DataFrame({"image": names, "predicted": logits.argmax(dim=1).numpy()})
         _write_student(folder, outcome, member, facts, predictions)
+    if saved is not None:
+        saved.remove()
 
 
 def _split_rows(data: Mapping[str, Path]) -> dict[str, np.ndarray]:
@@ -316,4 +331,7 @@ if "snakemake" in globals():
             code=params.code,
             device=params.device,
             threads=snakemake.threads,
+            checkpoint=Path(params.checkpoint),
+            # No parameter of the rule: another interval trains nothing again.
+            checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],
         )

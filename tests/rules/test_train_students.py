@@ -1,6 +1,7 @@
 """Rule train_students: a cohort's files, failures that stay alone, and what is taken over."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 import train_students
 from distillweighted.data import read_image_names
 from distillweighted.models import build_model, load_model, save_model
+from distillweighted.resumption import TrainingStopped
 from distillweighted.training import predict
 
 RECIPES = (
@@ -358,3 +360,32 @@ def test_another_architecture_is_built_for_a_random_start(world, planned):
         plan.model.state_dict().keys()
         == build_model("resnet50_tiny", 3, seed=0).state_dict().keys()
     )
+
+
+@pytest.mark.parametrize("changes", [{}, {"seed": 1}, {"code": "4567"}, {"threads": 2}], ids=str)
+def test_a_stopped_cohort_goes_on_where_it_was_unless_something_changed(
+    world, trained, steps, changes
+):
+    checkpoint = world.root / "checkpoints" / "cohort.pt"
+    steps.stop = 2
+    with pytest.raises(TrainingStopped, match="after step 2 of 3"):
+        world.train("cohort", checkpoint=checkpoint)
+    shutil.rmtree(world.root / "cohort")  # as Snakemake does
+    output = world.train("cohort", checkpoint=checkpoint, **changes)
+    assert steps.count == (2 + 3 if changes else 3)
+    assert not any(checkpoint.parent.iterdir())
+    if not changes:
+        for recipe in RECIPES:
+            assert bytes_of(output / recipe) == bytes_of(trained.root / "cohort0" / recipe)
+
+
+def test_a_checkpoint_stays_until_the_students_are_written(world, trained, steps, monkeypatch):
+    checkpoint = world.root / "checkpoints" / "cohort.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(train_students, "_write_student", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.train("cohort", checkpoint=checkpoint, checkpoint_minutes=1e-9)
+    output = world.train("cohort", checkpoint=checkpoint)
+    assert steps.count == 3
+    assert bytes_of(output / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
+    assert not checkpoint.exists()

@@ -8,6 +8,7 @@ import functools
 import json
 import logging
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -104,7 +105,9 @@ def main(
     checksum = functools.cache(lambda path: fingerprint_files([path]))
     common = json.dumps([target, seed, settings, view, statistics, distill_labeled, code])
     common_files = [data[name] for name in sorted(data)]
-    output.mkdir(parents=True, exist_ok=True)
+    # Snakemake has removed it, but a job of a killed run may have gone on for a moment.
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
     share_labels = functools.cache(lambda sources: _pseudo_labels(sources, inference, len(images)))
     plans: list[Plan] = []
     pending: dict[str, dict] = {}

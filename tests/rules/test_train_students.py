@@ -1,7 +1,6 @@
 """Rule train_students: a cohort's files, failures that stay alone, and what is taken over."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -228,6 +227,13 @@ def test_finished_students_are_taken_over_and_a_lost_one_trained_again(finished)
         assert new == old
 
 
+def test_what_a_killed_job_left_in_the_folder_does_not_count(finished, planned):
+    (finished.root / "cohort1" / SINGLE).mkdir(parents=True)
+    (finished.root / "cohort1" / SINGLE / "failed.txt").write_text("of another process")
+    output = finished.train("cohort1")
+    assert {path.name for path in (output / SINGLE).iterdir()} == {*FILES, "training.json"}
+
+
 def test_nothing_is_trained_where_all_is_finished(finished, planned):
     finished.train("cohort1")
     assert planned == []
@@ -370,7 +376,6 @@ def test_a_stopped_cohort_goes_on_where_it_was_unless_something_changed(
     steps.stop = 2
     with pytest.raises(TrainingStopped, match="after step 2 of 3"):
         world.train("cohort", checkpoint=checkpoint)
-    shutil.rmtree(world.root / "cohort")  # as Snakemake does
     output = world.train("cohort", checkpoint=checkpoint, **changes)
     assert steps.count == (2 + 3 if changes else 3)
     assert not any(checkpoint.parent.iterdir())

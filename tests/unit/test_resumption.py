@@ -143,6 +143,12 @@ def test_the_second_signal_acts_as_ever(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path):
+    with pytest.raises(KeyboardInterrupt), a_checkpoint(tmp_path) as checkpoint:
+        checkpoint.after_step(1, 1, dict)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def source(checkpoint=None, architecture="alexnet_tiny"):
     labels = np.arange(40) % 2
     return train_source(

@@ -115,8 +115,10 @@ class Checkpoint:
             self._previous = {s: signal.signal(s, self._ask) for s in STOP_SIGNALS}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._restore_signals()
+        if self._asked is not None and error is None:  # it came after the last step
+            signal.raise_signal(self._asked)
 
     @property
     def _partial(self) -> Path:

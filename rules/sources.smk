@@ -40,6 +40,7 @@ rule train_source:
         settings=lambda wc: source_settings(wc.source),
         view=lambda wc: view_of(model_task(wc.source)),
         image_size=lambda wc: image_size(model_task(wc.source)),
+        checkpoint=lambda wc: f"{RESULTS}/checkpoints/train_source/{wc.source}.pt",
     script:
         "../workflow_scripts/train_source.py"
 

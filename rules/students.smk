@@ -31,6 +31,9 @@ rule train_students:
         statistics=lambda wc: parity_statistics(wc.target),
         distill_labeled=config["training"]["distill_labeled"],
         device=config["device"],
+        checkpoint=lambda wc: (
+            f"{RESULTS}/checkpoints/train_students/{wc.target}-seed{wc.seed}-{wc.cohort}.pt"
+        ),
     script:
         "../workflow_scripts/train_students.py"
 

@@ -38,6 +38,11 @@ def main(
             f"{name} was not trained: {(trained / 'failed.txt').read_text()}\n"
             f"Other students are unaffected. To try again unchanged, remove {trained.parent}"
         )
+    if not all((trained / name).is_file() for name in ("training.json", *STUDENT_FILES)):
+        raise RuntimeError(
+            f"{trained.parent} lacks files of {name}: a kill came while it was being removed. "
+            "Remove the rest of it and run again"
+        )
     facts = read_facts(trained / "training.json", ("key", "selected_sources"))
     path = trained / "predictions.csv"
     predictions = dict(read_table(path, ("image", "predicted"), unique=("image",)))

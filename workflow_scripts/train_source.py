@@ -1,15 +1,18 @@
 """Rule train_source: train one source model, or the model that students start from."""
 
 import json
+import math
 from pathlib import Path
 
 import torch
 
+from distillweighted.checksums import fingerprint_files
 from distillweighted.data import read_image_names, read_label_matrix, read_labels, read_meta
 from distillweighted.devices import choose_device
 from distillweighted.image_store import open_pool
 from distillweighted.models import count_macs, count_parameters, load_model, save_model
 from distillweighted.pretraining import SourceSettings, accuracy, train_source
+from distillweighted.resumption import Checkpoint
 from distillweighted.seeds import derive_seed
 from distillweighted.views import make_view
 
@@ -28,10 +31,15 @@ def main(
     seed: int,
     device: str,
     threads: int,
+    code: str = "",
+    checkpoint: Path | None = None,
+    checkpoint_minutes: float = math.inf,
 ) -> None:
     """Train `architecture` on the task in `task_folder`; write the model and what it is.
 
-    It starts from the model in the file `initial`, where that is given.
+    It starts from the model in the file `initial`, where that is given. Every `checkpoint_minutes`
+    the training is saved in the file `checkpoint`, so that it can go on after a kill, with the same
+    `code` (its fingerprint).
     """
     torch.set_num_threads(threads)
     task = read_meta(task_folder)
@@ -49,6 +57,13 @@ def main(
         start = (start_model, start_meta["mean"], start_meta["std"])
     views = make_view(view, threads=threads)
     where = choose_device(device)
+    saved = None
+    if checkpoint is not None:
+        made_from = json.dumps([name, architecture, settings, view, seed, threads, code])
+        names = ("train_images.npy", "images.csv", "labels.csv", "meta.json")
+        files = [task_folder / name for name in names] + ([] if initial is None else [initial])
+        key = derive_seed(torch.__version__, where, made_from, fingerprint_files(files))
+        saved = Checkpoint(checkpoint, f"{key:016x}", interval=60 * checkpoint_minutes)
     model, mean, std = train_source(
         architecture,
         images["train"],
@@ -59,6 +74,7 @@ def main(
         device=where,
         view=views,
         initial=start,
+        checkpoint=saved,
     )
     percent = accuracy(model, images["test"], labels["test"], mean, std, device=where, view=views)
     meta = {
@@ -78,6 +94,8 @@ def main(
     }
     save_model(model, model_path, meta)
     meta_path.write_text(json.dumps(meta, indent=1, ensure_ascii=False))
+    if saved is not None:
+        saved.remove()
 
 
 if "snakemake" in globals():
@@ -97,4 +115,8 @@ if "snakemake" in globals():
             seed=snakemake.params.seed,
             device=snakemake.params.device,
             threads=snakemake.threads,
+            code=snakemake.params.code,
+            checkpoint=Path(snakemake.params.checkpoint),
+            # No parameter of the rule: another interval trains nothing again.
+            checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],
         )

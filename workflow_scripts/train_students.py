@@ -7,6 +7,8 @@ trained again. One that fails leaves a note instead of a model; the others are u
 import functools
 import json
 import logging
+import math
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from distillweighted.models import (
     save_model,
 )
 from distillweighted.pretraining import channel_statistics
+from distillweighted.resumption import Checkpoint
 from distillweighted.seeds import derive_seed
 from distillweighted.source_outputs import load_inference
 from distillweighted.stored_tables import write_table
@@ -65,6 +68,8 @@ def main(
     code: str,
     device: str,
     threads: int,
+    checkpoint: Path | None = None,
+    checkpoint_minutes: float = math.inf,
 ) -> None:
     """Train a cohort.
 
@@ -88,6 +93,8 @@ def main(
         code: Fingerprint of the code that trains.
         device: auto, cpu or cuda.
         threads: CPU threads.
+        checkpoint: File in which the training is saved, so that it can go on after a kill.
+        checkpoint_minutes: How often it is saved.
     """
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
@@ -101,7 +108,9 @@ def main(
     checksum = functools.cache(lambda path: fingerprint_files([path]))
     common = json.dumps([target, seed, settings, view, statistics, distill_labeled, code])
     common_files = [data[name] for name in sorted(data)]
-    output.mkdir(parents=True, exist_ok=True)
+    # Snakemake has removed it, but a job of a killed run may have gone on for a moment.
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
     share_labels = functools.cache(lambda sources: _pseudo_labels(sources, inference, len(images)))
     plans: list[Plan] = []
     pending: dict[str, dict] = {}
@@ -147,12 +156,19 @@ def main(
         seed=derive_seed(seed, target, "batches"),
     )
     plan_of = {plan.recipe: plan for plan in plans}
+    saved = None
+    if checkpoint is not None:
+        # Not a member's key: a finished student is the same student with another torch or device.
+        keys = [member["key"] for member in pending.values()]
+        key = f"{derive_seed(torch.__version__, where, threads, *keys):016x}"
+        saved = Checkpoint(checkpoint, key, interval=60 * checkpoint_minutes)
     trained = train_students(
         plans,
         batches,
         training,
         seed=derive_seed(seed, target, "students"),
         device=where,
+        checkpoint=saved,
     )
     # Read once for all: a large index takes as long to parse as a student to write.
     test = open_pool(data["test_images"], data["index"])
@@ -175,6 +191,8 @@ def main(
         logits = predict(outcome.model, test, plan.mean, plan.std, device=where, view=views)
         predictions = zip(names, logits.argmax(dim=1).tolist(), strict=True)
         _write_student(folder, outcome, member, facts, predictions)
+    if saved is not None:
+        saved.remove()
 
 
 def _weights_of(member: dict) -> dict[str, float]:
@@ -306,4 +324,7 @@ if "snakemake" in globals():
             code=params.code,
             device=params.device,
             threads=snakemake.threads,
+            checkpoint=Path(params.checkpoint),
+            # No parameter of the rule: another interval trains nothing again.
+            checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],
         )

@@ -3,7 +3,9 @@
 Every test that writes works on a copy.
 """
 
+import os
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +20,7 @@ import infer_source
 import score_similarity
 import split_target
 import train_students
+from distillweighted.batches import TargetBatches
 from distillweighted.data import write_task
 from distillweighted.models import build_model, save_model
 
@@ -262,3 +265,23 @@ def finished(trained, tmp_path) -> World:
     root = tmp_path / "results"
     shutil.copytree(trained.root, root)
     return World(root)
+
+
+@dataclass
+class Steps:
+    """Counts the steps of trainings; in step `stop` this process gets a SIGTERM."""
+
+    count: int = 0
+    stop: int | None = None
+
+    def next(self) -> None:
+        self.count += 1
+        if self.count == self.stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def steps(monkeypatch) -> Steps:
+    counted, next_step = Steps(), TargetBatches.next_step
+    monkeypatch.setattr(TargetBatches, "next_step", lambda self: counted.next() or next_step(self))
+    return counted

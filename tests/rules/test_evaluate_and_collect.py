@@ -43,6 +43,13 @@ def test_a_weighted_student_of_one_source_names_it(trained):
     assert read_metrics(trained.folder("in_transfer"))["source"] is None
 
 
+def test_the_rest_of_a_training_folder_is_an_error_that_says_what_to_do(finished):
+    output = finished.train("cohort1")
+    (output / WEIGHTED / "training.json").unlink()
+    with pytest.raises(RuntimeError, match=r"cohort1 lacks files of student .*Remove the rest"):
+        finished.evaluate(output, WEIGHTED)
+
+
 def test_accuracies_by_hand(finished):
     """All right in class 0 and half right in class 1, in an order of its own; class 2 is lost."""
     output = finished.train("cohort1")

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from safetensors import safe_open
 
 import train_source
 from distillweighted.checksums import fingerprint_files
 from distillweighted.models import count_macs, count_parameters, load_model
+from distillweighted.resumption import TrainingStopped
 from distillweighted.source_outputs import load_inference
 from distillweighted.training import predict
 
@@ -21,7 +23,7 @@ SETTINGS = {
 }
 
 
-def train(world, name="convnet_tiny_fruit", seed=0):
+def train(world, name="convnet_tiny_fruit", seed=0, **options):
     model, meta = world.root / f"{name}{seed}.safetensors", world.root / f"{name}{seed}.json"
     train_source.main(
         world.labels.parent,
@@ -36,6 +38,7 @@ def train(world, name="convnet_tiny_fruit", seed=0):
         seed=seed,
         device="cpu",
         threads=1,
+        **options,
     )
     return model, meta
 
@@ -86,3 +89,15 @@ def test_inference_has_a_row_for_every_training_image_and_says_what_made_it(worl
         key = f"{fingerprint_files(files)}:{json.dumps([VIEW, None, 'softmax'])}"
         assert len(meta.pop("checksum")) == 64
         assert meta == {"source": source, "target": "fruit", "key": key}
+
+
+@pytest.mark.parametrize("code", ["0123", "4567"])
+def test_a_stopped_source_goes_on_where_it_was_unless_something_changed(world, steps, code):
+    expected = train(world)[0].read_bytes()
+    checkpoint = world.root / "checkpoints" / "source.pt"
+    steps.count, steps.stop = 0, 7
+    with pytest.raises(TrainingStopped, match="after step 7 of 20"):
+        train(world, code="0123", checkpoint=checkpoint)
+    assert train(world, code=code, checkpoint=checkpoint)[0].read_bytes() == expected
+    assert steps.count == (20 if code == "0123" else 7 + 20)
+    assert not checkpoint.exists()

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 import train_students
 from distillweighted.data import checksum, read_image_names
 from distillweighted.models import build_model, load_model, save_model
+from distillweighted.resumption import TrainingStopped
 from distillweighted.source_outputs import save_inference
 from distillweighted.training import predict
 
@@ -227,6 +228,13 @@ def test_finished_students_are_taken_over_and_a_lost_one_trained_again(finished)
         assert new == old
 
 
+def test_what_a_killed_job_left_in_the_folder_does_not_count(finished, planned):
+    (finished.root / "cohort1" / SINGLE).mkdir(parents=True)
+    (finished.root / "cohort1" / SINGLE / "failed.txt").write_text("of another process")
+    output = finished.train("cohort1")
+    assert {path.name for path in (output / SINGLE).iterdir()} == {*FILES, "training.json"}
+
+
 def test_nothing_is_trained_where_all_is_finished(finished, planned):
     finished.train("cohort1")
     assert planned == []
@@ -364,3 +372,31 @@ def test_another_architecture_is_built_for_a_random_start(world, planned):
         plan.model.state_dict().keys()
         == build_model("resnet50_tiny", 3, seed=0).state_dict().keys()
     )
+
+
+@pytest.mark.parametrize("changes", [{}, {"seed": 1}, {"code": "4567"}, {"threads": 2}], ids=str)
+def test_a_stopped_cohort_goes_on_where_it_was_unless_something_changed(
+    world, trained, steps, changes
+):
+    checkpoint = world.root / "checkpoints" / "cohort.pt"
+    steps.stop = 2
+    with pytest.raises(TrainingStopped, match="after step 2 of 3"):
+        world.train("cohort", checkpoint=checkpoint)
+    output = world.train("cohort", checkpoint=checkpoint, **changes)
+    assert steps.count == (2 + 3 if changes else 3)
+    assert not any(checkpoint.parent.iterdir())
+    if not changes:
+        for recipe in RECIPES:
+            assert bytes_of(output / recipe) == bytes_of(trained.root / "cohort0" / recipe)
+
+
+def test_a_checkpoint_stays_until_the_students_are_written(world, trained, steps, monkeypatch):
+    checkpoint = world.root / "checkpoints" / "cohort.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(train_students, "_write_student", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.train("cohort", checkpoint=checkpoint, checkpoint_minutes=1e-9)
+    output = world.train("cohort", checkpoint=checkpoint)
+    assert steps.count == 3
+    assert bytes_of(output / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
+    assert not checkpoint.exists()

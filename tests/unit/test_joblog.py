@@ -1,6 +1,9 @@
 """The log of a job: its messages, and errors that a person can read."""
 
 import logging
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,42 @@ def test_an_interrupt_passes_through(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), job_log(tmp_path / "job.log"):
         raise KeyboardInterrupt
     assert LIBRARY.handlers == []
+
+
+JOB = """
+import logging, sys, time
+from distillweighted.joblog import job_log
+
+with job_log(sys.argv[1]):
+    logging.getLogger("distillweighted").info("at work")
+    time.sleep(float(sys.argv[2]))
+"""
+PARENT = """
+import subprocess, sys, time
+
+subprocess.Popen([sys.executable, "-c", *sys.argv[1:]])
+time.sleep(60)
+"""
+
+
+def wait_for(text: str, path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists() or text not in path.read_text():
+        assert time.monotonic() < deadline, f"no '{text}' in {path}"
+        time.sleep(0.02)
+
+
+def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """And a new one of the same job waits until it has."""
+    path, log = tmp_path / "job.log", tmp_path / "second.log"
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, JOB, str(path), "60"])
+    wait_for("at work", path)
+    path.rename(log)  # Snakemake removes the log of the run before
+    second = subprocess.Popen([sys.executable, "-c", JOB, str(path), "0"])
+    wait_for("waiting for a process that still runs this job", path)
+    assert second.poll() is None and "at work" not in path.read_text()
+    parent.kill()
+    parent.wait()
+    assert second.wait(timeout=20) == 0
+    assert "at work" in path.read_text()
+    assert sorted(tmp_path.iterdir()) == [path, log]  # no lock is left

@@ -96,6 +96,14 @@ def test_a_new_p_trains_only_the_new_student(finished):
     finished.run()
 
 
+def test_another_checkpoint_interval_trains_nothing_again(finished):
+    config = copy.deepcopy(CONFIG)
+    config["training"]["checkpoint_minutes"] = 3
+    finished.configure(config)
+    assert set(finished.plan()) == {"describe_run", "report", "all"}
+    finished.configure(CONFIG)
+
+
 def test_a_removed_student_is_retrained_alone_and_comes_out_the_same(finished):
     before = inodes(finished)
     model = finished.results / "students/lesions_b/distill_weighted-p12/seed0/model.safetensors"

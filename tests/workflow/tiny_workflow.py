@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -57,18 +58,36 @@ class Workflow:
 
     def snakemake(self, *arguments: str, cores: int | None = 2) -> subprocess.CompletedProcess:
         """Run Snakemake; output and errors come back as text. cores None: the profile says."""
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.folder)}
         limit = [] if cores is None else ["--cores", str(cores)]
+        command = self._command(*arguments, *limit)
+        return subprocess.run(**command, capture_output=True, text=True, timeout=900)
+
+    def start(self, *targets: str) -> subprocess.Popen:
+        """Start a run with tiny.yaml, as the leader of a process group; see `output`."""
+        command = self._command(*targets, "--cores", "2", "--configfile", "tiny.yaml")
+        with open(self.folder / "output.txt", "w") as file:
+            return subprocess.Popen(
+                **command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def output(self) -> str:
+        """What a run that was started has printed."""
+        return (self.folder / "output.txt").read_text()
+
+    def unlock(self) -> None:
+        """What a person types after a kill of Snakemake itself."""
+        done = subprocess.run(**self._command("--unlock"), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def _command(self, *arguments: str) -> dict[str, Any]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.folder)}
         # The rules' own calls of python and snakemake find this environment.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, *limit],
-            cwd=self.folder,
-            env={**environment, "PATH": path},
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
+        return {
+            "args": [sys.executable, "-m", "snakemake", *arguments],
+            "cwd": self.folder,
+            "env": {**environment, "PATH": path},
+        }
 
     def run(self, *targets: str, cores: int = 2) -> str:
         """Run with tiny.yaml and expect success; returns what was printed."""

@@ -7,7 +7,8 @@ together: their comparison is paired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,18 @@ class IndexStream:
             self._pending = np.concatenate([self._pending, order])
         batch, self._pending = self._pending[: self._size], self._pending[self._size :]
         return self._indices[batch]
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on from here."""
+        return {
+            "rng": self._rng.bit_generator.state,
+            "pending": torch.from_numpy(self._pending.copy()),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on as the stream of the same arguments that had this state."""
+        self._rng.bit_generator.state = state["rng"]
+        self._pending = state["pending"].numpy()
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -146,7 +159,26 @@ class TargetBatches:
             self._step[key] = (normalize(images, mean, std), *parts)
         return self._step[key][0]
 
-    def _batch(self, kind: str, size: int) -> tuple[Tensor, Tensor]:
+    def state(self) -> list[dict[str, Any]]:
+        """Where every stream is, between two steps; for `restore`."""
+        return [
+            {
+                "kind": kind,
+                "size": size,
+                "order": order.state(),
+                "crops": crops.bit_generator.state,
+            }
+            for (kind, size), (order, crops) in self._streams.items()
+        ]
+
+    def restore(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """Go on as the batches of the same arguments that had this state."""
+        for stored in state:
+            order, crops = self._stream(stored["kind"], stored["size"])
+            order.restore(stored["order"])
+            crops.bit_generator.state = stored["crops"]
+
+    def _stream(self, kind: str, size: int) -> tuple[IndexStream, np.random.Generator]:
         key = (kind, size)
         if key not in self._streams:
             order_seed = derive_seed(self._seed, kind, size, "order")
@@ -156,8 +188,12 @@ class TargetBatches:
                 IndexStream(positions, size, seed=order_seed),
                 np.random.Generator(np.random.PCG64(crop_seed)),
             )
+        return self._streams[key]
+
+    def _batch(self, kind: str, size: int) -> tuple[Tensor, Tensor]:
+        key = (kind, size)
         if key not in self._step:
-            stream, rng = self._streams[key]
+            stream, rng = self._stream(kind, size)
             positions = stream.next()
             batch = self._view.train(self._images, self._rows[kind][positions], rng)
             self._step[key] = (batch, torch.from_numpy(positions))

@@ -1,10 +1,19 @@
-"""The log of one job: progress while it runs, and an error that a person can read."""
+"""What every job has around its work: a log, an error that a person can read, and no twin.
+
+A workflow that is killed leaves its jobs running, whose files the next run makes anew: such a job
+stops by itself, and the next run's job waits until it has.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import shutil
+import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,11 +36,12 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def job_log(path: str | Path) -> Iterator[None]:
-    """Send the library's messages to a file while a job runs.
+    """Send the library's messages to a file while a job runs, in one process at a time.
 
-    An expected error (`ValueError`, `RuntimeError`, `OSError`) ends the process with its message
-    alone; any other one with its traceback too. Libraries report a full disk in words of their own
-    ("115200 requested and 77696 written"), so one is looked for after every error.
+    The process ends, as by SIGTERM, where the one that started it has ended. An expected error
+    (`ValueError`, `RuntimeError`, `OSError`) ends it with its message alone; any other one with its
+    traceback too. Libraries report a full disk in words of their own ("115200 requested and 77696
+    written"), so one is looked for after every error.
 
     Args:
         path: The log file.
@@ -44,8 +54,10 @@ def job_log(path: str | Path) -> Iterator[None]:
     library = logging.getLogger("distillweighted")
     library.addHandler(handler)
     library.setLevel(logging.INFO)
+    _end_with_parent()
     try:
-        yield
+        with _alone(path.with_name(path.name + ".lock"), library):
+            yield
     except Exception as error:
         if not isinstance(error, (ValueError, RuntimeError, OSError)):
             library.error(traceback.format_exc())
@@ -62,3 +74,37 @@ def job_log(path: str | Path) -> Iterator[None]:
     finally:
         library.removeHandler(handler)
         handler.close()
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _alone(path: Path, log: logging.Logger) -> Iterator[None]:
+    """Hold a lock, for which other processes wait; it is given back however the process ends."""
+    while True:
+        with open(path, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for a process that still runs this job (lock: %s)", path)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                log.info("this file system has no locks (%s): going on without", error)
+                yield
+                return
+            # The one before removes its file: only a lock on the file that is there counts.
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from distillweighted.batches import TargetBatches, normalize, to_device
 from distillweighted.image_store import Pool, RaggedImages
 from distillweighted.losses import labeled_loss, multi_label_loss
 from distillweighted.models import Classifier, build_model, replace_head
+from distillweighted.resumption import Checkpoint
 from distillweighted.seeds import derive_seed
 from distillweighted.training import TrainingError, predict
 from distillweighted.views import AS_STORED, View
@@ -56,6 +60,7 @@ def train_source(
     device: torch.device,
     view: View,
     initial: tuple[Classifier, Sequence[float], Sequence[float]] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Classifier, list[float], list[float]]:
     """Train a source model on all labels of its task.
 
@@ -71,12 +76,15 @@ def train_source(
             standard deviation of its inputs; by default a fresh model.
         seed: Seed of initialisation, order and crops.
         device: Where to train.
+        checkpoint: Where to save the training, and to go on from; the caller removes it once the
+            model is safe.
 
     Returns:
         The model, and the mean and standard deviation that its inputs are normalised with.
 
     Raises:
         TrainingError: Where the loss is not finite.
+        TrainingStopped: Where a signal asked for it (with a checkpoint only).
     """
     if initial is None:
         model = build_model(architecture, num_classes, seed=derive_seed(seed, "model"))
@@ -97,12 +105,24 @@ def train_source(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=settings.steps + 1
     )
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+
+    def state() -> dict[str, Any]:
+        saved = {name: part.state_dict() for name, part in parts.items()}
+        return {**saved, "batches": batches.state(), "draws": _random_state(device)}
+
+    done, saved = (0, {}) if checkpoint is None else checkpoint.load()
     interval = max(1, settings.steps // 10)
     started = time.monotonic()
     model.train()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), checkpoint or contextlib.nullcontext():
         torch.manual_seed(derive_seed(seed, "layers"))
-        for step in range(1, settings.steps + 1):
+        if done:
+            for name, part in parts.items():
+                part.load_state_dict(saved[name])
+            batches.restore(saved["batches"])
+            _set_random_state(saved["draws"], device)
+        for step in range(done + 1, settings.steps + 1):
             batches.next_step()
             batch, target = batches.labeled(settings.batch_size)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -119,10 +139,23 @@ def train_source(
                         f"the loss of source {architecture} is {value} by step {step}; lower "
                         f"training.sources.learning_rate (now {settings.learning_rate:g})"
                     )
-                elapsed = time.monotonic() - started
-                eta = elapsed / step * (settings.steps - step)
+                eta = (time.monotonic() - started) / (step - done) * (settings.steps - step)
                 log.info("step %d/%d loss %.4f, ETA %.0f s", step, settings.steps, value, eta)
+            if checkpoint is not None:
+                checkpoint.after_step(step, settings.steps, state)
     return model, mean, std
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """What layers that draw (dropout) draw from."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_random_state(states: Sequence[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
 
 
 def accuracy(

@@ -7,10 +7,12 @@ and one that fails leaves the others alone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from distillweighted import losses
 from distillweighted.batches import TargetBatches, normalized_batches
 from distillweighted.image_store import Pool
 from distillweighted.models import Classifier
+from distillweighted.resumption import Checkpoint
 from distillweighted.seeds import derive_seed
 from distillweighted.views import AS_STORED, View
 
@@ -142,6 +145,30 @@ class _Student:
         self.schedule.step()
         return {name: value.detach() for name, value in parts.items()}
 
+    def state(self) -> dict[str, Any]:
+        """All that a step changes; of one that failed, why."""
+        outcome = self.outcome
+        state: dict[str, Any] = {
+            "history": outcome.history,
+            "seconds": outcome.seconds,
+            "error": outcome.error,
+        }
+        if outcome.error is None:
+            state |= {name: part.state_dict() for name, part in self._parts().items()}
+        return state
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        outcome = self.outcome
+        outcome.history, outcome.seconds = state["history"], state["seconds"]
+        outcome.error = state["error"]
+        if outcome.error is None:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+        return parts if self.heads is None else {**parts, "heads": self.heads}
+
 
 def _source_heads(width: int, pseudo_labels: PseudoLabels, *, seed: int) -> nn.Linear:
     """One linear head a source, side by side; a source's head starts alike in every student."""
@@ -213,6 +240,7 @@ def train_students(
     *,
     seed: int,
     device: torch.device,
+    checkpoint: Checkpoint | None = None,
 ) -> Iterator[Outcome]:
     """Train students together on the same batches.
 
@@ -222,15 +250,23 @@ def train_students(
         settings: Training settings.
         seed: Seed of heads and of layers that draw (dropout).
         device: Where to train.
+        checkpoint: Where to save the training, and to go on from; the caller removes it once the
+            outcomes are safe.
 
     Yields:
         One outcome a plan: failures as they happen, the trained ones at the end.
+
+    Raises:
+        TrainingStopped: Where a signal asked for it (with a checkpoint only).
     """
-    students = [_Student(plan, settings, seed=seed, device=device) for plan in plans]
+    everyone = [_Student(plan, settings, seed=seed, device=device) for plan in plans]
+    done = _go_on(checkpoint, batches, everyone)
+    yield from (student.outcome for student in everyone if student.outcome.error is not None)
+    students = [student for student in everyone if student.outcome.error is None]
     interval = max(1, settings.steps // 10)
     started = time.monotonic()
-    with torch.random.fork_rng(devices=[]):
-        for step in range(1, settings.steps + 1):
+    with torch.random.fork_rng(devices=[]), checkpoint or contextlib.nullcontext():
+        for step in range(done + 1, settings.steps + 1):
             batches.next_step()
             for student in list(students):
                 before = time.monotonic()
@@ -245,10 +281,29 @@ def train_students(
                     yield student.outcome
                 student.outcome.seconds += time.monotonic() - before
             if step % interval == 0 and students:
-                _report(students, step, settings.steps, time.monotonic() - started)
+                eta = (time.monotonic() - started) / (step - done) * (settings.steps - step)
+                _report(students, step, settings.steps, eta)
+            if checkpoint is not None:
+                checkpoint.after_step(step, settings.steps, lambda: _state(batches, everyone))
     for student in students:
         student.outcome.model = student.model
         yield student.outcome
+
+
+def _state(batches: TargetBatches, students: Sequence[_Student]) -> dict[str, Any]:
+    return {"batches": batches.state(), "students": [student.state() for student in students]}
+
+
+def _go_on(
+    checkpoint: Checkpoint | None, batches: TargetBatches, students: Sequence[_Student]
+) -> int:
+    """Restore what a checkpoint holds; returns how many steps are done."""
+    done, state = (0, {}) if checkpoint is None else checkpoint.load()
+    if done:
+        batches.restore(state["batches"])
+        for student, stored in zip(students, state["students"], strict=True):
+            student.restore(stored)
+    return done
 
 
 def _record(student: _Student, parts: dict[str, Tensor], step: int) -> None:
@@ -265,9 +320,8 @@ def _record(student: _Student, parts: dict[str, Tensor], step: int) -> None:
     student.outcome.history.append(row)
 
 
-def _report(students: Sequence[_Student], step: int, steps: int, elapsed: float) -> None:
-    remaining = elapsed / step * (steps - step)
-    log.info("step %d/%d, %.0f s elapsed, ETA %.0f s", step, steps, elapsed, remaining)
+def _report(students: Sequence[_Student], step: int, steps: int, eta: float) -> None:
+    log.info("step %d/%d, ETA %.0f s", step, steps, eta)
     for student in students:
         last = student.outcome.history[-1]
         log.info("  %-44s loss %.4f", student.plan.recipe, last["loss"])

@@ -227,6 +227,17 @@ def test_finished_students_are_taken_over_and_a_lost_one_trained_again(finished)
         assert new == old
 
 
+def test_a_damaged_model_is_not_taken_over(finished):
+    path = finished.folder(WEIGHTED) / "model.safetensors"
+    before = path.read_bytes()
+    damaged = bytearray(before)
+    damaged[-1] ^= 1
+    path.unlink()  # a link
+    path.write_bytes(damaged)
+    output = finished.train("cohort1")
+    assert (output / WEIGHTED / "model.safetensors").read_bytes() == before
+
+
 def test_nothing_is_trained_where_all_is_finished(finished, planned):
     finished.train("cohort1")
     assert planned == []

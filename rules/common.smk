@@ -391,7 +391,8 @@ def student_facts(wildcards):
     row = student_row(wildcards)
     p = None if row["p"] != row["p"] else grid.format_p(row["p"])
     names = ("target", "recipe", "method", "source", "seed", "label_fraction", "student")
-    facts = {name: row[name] for name in names}
+    # NaN where a row has none, which JSON does not know.
+    facts = {name: None if row[name] != row[name] else row[name] for name in names}
     return {**facts, "p": p, "benchmark_seed": config["embedded"]["seed"]}
 
 

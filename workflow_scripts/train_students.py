@@ -35,6 +35,7 @@ from distillweighted.seeds import derive_seed
 from distillweighted.source_outputs import load_inference
 from distillweighted.stored_tables import write_table
 from distillweighted.student_files import STUDENT_FILES, link_file
+from distillweighted.tensor_files import load_tensors
 from distillweighted.training import (
     Outcome,
     Plan,
@@ -260,6 +261,7 @@ def _take_over(finished: Path, folder: Path, key: str) -> bool:
         same = json.loads((finished / "metrics.json").read_text())["key"] == key
         if not same or not all((finished / name).is_file() for name in STUDENT_FILES):
             return False
+        load_tensors(finished / "model.safetensors")  # a damaged one is trained again
     except (OSError, ValueError, KeyError):
         return False
     folder.mkdir(parents=True)

@@ -235,6 +235,17 @@ def test_what_a_killed_job_left_in_the_folder_does_not_count(finished, planned):
     assert {path.name for path in (output / SINGLE).iterdir()} == {*FILES, "training.json"}
 
 
+def test_a_damaged_model_is_not_taken_over(finished):
+    path = finished.folder(WEIGHTED) / "model.safetensors"
+    before = path.read_bytes()
+    damaged = bytearray(before)
+    damaged[-1] ^= 1
+    path.unlink()  # a link
+    path.write_bytes(damaged)
+    output = finished.train("cohort1")
+    assert (output / WEIGHTED / "model.safetensors").read_bytes() == before
+
+
 def test_nothing_is_trained_where_all_is_finished(finished, planned):
     finished.train("cohort1")
     assert planned == []

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distillweighted.config import ConfigError, read_config
+from distillweighted.config_checks import show
 from distillweighted.embedded import generate
 from distillweighted.tasks import DIGITS_POOLS, task_images
 
@@ -519,56 +520,99 @@ def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
         yield from places(item, (*path, key))
 
 
+SHIPPED = [yaml.safe_load(path.read_text()) for path in CONFIG_FILES]
+
+
 @st.composite
-def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid configuration, complete or not, after a few changes anywhere."""
-    config = copy.deepcopy(draw(st.sampled_from([VALID, COMPLETE])))
+def mutated(draw: st.DrawFn, starts: list[dict]) -> dict[str, Any]:
+    """A valid configuration after a few changes anywhere."""
+    config = copy.deepcopy(draw(st.sampled_from(starts)))
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
         *above, last = draw(st.sampled_from(list(places(config)) or [("name",)]))
         place: Any = config
         for part in above:
             place = place[part]
-        action = draw(st.sampled_from(["delete", "replace", "scale", "insert"]))
+        actions = ["delete", "replace", "scale", "insert", "unlist", "twice", "nest", "empty"]
+        action = draw(st.sampled_from(actions))
         if action == "insert":
             if isinstance(place, list):
                 place.insert(last, draw(VALUES))
             else:
                 key = draw(st.sampled_from(KNOWN_KEYS) | st.text(max_size=3) | st.integers())
                 place[key] = draw(VALUES)
+        elif not isinstance(place, list) and last not in place:
+            continue
         elif action == "replace":
             place[last] = draw(VALUES)
         elif action == "scale":
-            if isinstance(place, list) or last in place:
-                # A larger integer times 0.5 is an error of the test's own.
-                if isinstance(place[last], (int, float)) and abs(place[last]) < 1e300:
-                    place[last] = place[last] * draw(st.sampled_from([2, 3, 0.5, 0.9]))
-        elif isinstance(place, list) or last in place:
+            # A larger integer times 0.5 is an error of the test's own.
+            if isinstance(place[last], (int, float)) and abs(place[last]) < 1e300:
+                place[last] = place[last] * draw(st.sampled_from([2, 3, 0.5, 0.9, 1e12, -1]))
+        elif action == "unlist":
+            if isinstance(place[last], list) and place[last]:
+                place[last] = place[last][0]
+            else:
+                place[last] = [place[last]]
+        elif action == "twice":
+            if isinstance(place, list):
+                place.append(copy.deepcopy(place[last]))
+            elif isinstance(place[last], list):
+                place[last] = place[last] * 2
+        elif action == "nest":
+            for _ in range(draw(st.sampled_from([1, 5, 40]))):
+                place[last] = draw(st.sampled_from([lambda v: [v], lambda v: {"a": v}]))(
+                    place[last]
+                )
+        elif action == "empty":
+            place[last] = draw(st.sampled_from([{}, [], "", None]))
+        else:
             del place[last]
     return config
 
 
-def test_nothing_but_a_config_error_or_a_config_that_stays_as_it_is() -> None:
-    outcomes = {"valid": 0, "refused": 0}
+@pytest.mark.parametrize(
+    ("starts", "examples", "fewest"),
+    [
+        ([VALID, COMPLETE], 300, 150),
+        pytest.param(SHIPPED, 1500, 1000, marks=pytest.mark.slow),
+    ],
+    ids=["small", "shipped"],
+)
+def test_bad_configurations_end_in_an_error_that_names_a_key(starts, examples, fewest) -> None:
+    """Whatever the change, there is a ConfigError, or a configuration that stays as it is."""
+    refused: set[str] = set()
+    valid = 0
 
-    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(mutated())
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(mutated(starts))
     def check(raw: dict[str, Any]) -> None:
+        nonlocal valid
         before = repr(raw)
         try:
             config = read_config(raw, SCHEMA)
         except ConfigError as error:
-            outcomes["refused"] += 1
+            refused.add(before)
             first, *lines = str(error).split("\n")
             assert first.endswith(":") and lines
-            assert all(line.startswith("  - ") and ": " in line for line in lines)
+            for line in lines:
+                assert line.startswith("  - ") and line.isprintable() and len(line) < 1000
+                path, colon, text = line.removeprefix("  - ").partition(": ")
+                # A key of the schema, or of the configuration at that place.
+                key = path.split(".")[0]
+                assert colon and text and (key in SCHEMA["properties"] or key in named_keys(raw))
         else:
-            outcomes["valid"] += 1
+            valid += 1
             assert read_config(config, SCHEMA) == config
         assert repr(raw) == before
 
     check()
-    # The changes are neither all harmless nor all fatal.
-    assert min(outcomes.values()) >= 10, outcomes
+    assert len(refused) >= fewest and valid >= 10, (len(refused), valid)
+
+
+def named_keys(raw: dict) -> set[str]:
+    """What a message may call a top-level key: as it is, or as it is shown."""
+    keys = {key for key in raw if isinstance(key, str)}
+    return {"(top level)", *keys, *(show(key).split(".")[0].split(": ")[0] for key in keys)}
 
 
 def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:

@@ -73,3 +73,29 @@ def test_a_script_touches_the_workflow_only_where_it_is_run_by_it(path: Path) ->
     inside = {id(node) for node in ast.walk(guarded[0])}
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "snakemake"]
     assert names and all(id(node) in inside for node in names)
+
+
+RUNS_CODE = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load"}
+RUNS_CODE |= {"yaml.unsafe_load", "yaml.full_load", "pickle.load", "pickle.loads", "pd.read_pickle"}
+RUNS_CODE |= {"torch.hub.load", "joblib.load", "shelve.open", "marshal.loads", "tar.extractall"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "workflow_scripts").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_no_file_is_opened_in_a_way_that_runs_it(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        options = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        assert name not in RUNS_CODE and "shell" not in options and "allow_pickle" not in options
+        assert name.split(".")[0] != "subprocess"
+        assert name != "torch.load" or options.get("weights_only") == "True"
+
+
+def test_only_the_report_is_made_by_a_shell_and_all_that_it_is_told_is_quoted() -> None:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("rules/*.smk")}
+    assert [stem for stem, text in texts.items() if "shell:" in text] == ["report"]
+    command = texts["report"].partition("shell:")[2]
+    told = re.findall(r"\{([^}]+)\}", command)
+    assert len(told) >= 4 and all(name.endswith(":q") for name in told)

@@ -96,6 +96,21 @@ def test_a_new_p_trains_only_the_new_student(finished):
     finished.run()
 
 
+def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):
+    """Training is then forced; inputs that are `ancient` and there would not hand that on."""
+    folder = finished.results / "students/lesions_b/.cohorts/seed0/distill_single-0"
+    metrics = finished.results / "students/lesions_b/in_transfer/seed0/metrics.json"
+    folder.mkdir(parents=True)
+    metrics.rename(metrics.with_suffix(".aside"))
+    try:
+        planned = finished.plan("tables", "--forcerun", "train_students")
+    finally:
+        metrics.with_suffix(".aside").rename(metrics)
+        folder.rmdir()
+    assert planned["evaluate_student"] == len(STUDENTS)
+    assert planned["collect_accuracy"] == 1
+
+
 def test_another_checkpoint_interval_trains_nothing_again(finished):
     config = copy.deepcopy(CONFIG)
     config["training"]["checkpoint_minutes"] = 3

@@ -98,15 +98,19 @@ def test_a_new_p_trains_only_the_new_student(finished):
 
 def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):
     """Training is then forced; inputs that are `ancient` and there would not hand that on."""
-    folder = finished.results / "students/lesions_b/.cohorts/seed0/distill_single-0"
+    names = ("distill_single-0", "distill_weighted-0", "others-0", "others-1")
+    folders = [finished.results / f"students/lesions_b/.cohorts/seed0/{name}" for name in names]
     metrics = finished.results / "students/lesions_b/in_transfer/seed0/metrics.json"
-    folder.mkdir(parents=True)
     metrics.rename(metrics.with_suffix(".aside"))
+    for folder in folders:
+        folder.mkdir(parents=True)
     try:
         planned = finished.plan("tables", "--forcerun", "train_students")
     finally:
         metrics.with_suffix(".aside").rename(metrics)
-        folder.rmdir()
+        for folder in folders:
+            folder.rmdir()
+    assert planned["train_students"] == len(folders)
     assert planned["evaluate_student"] == len(STUDENTS)
     assert planned["collect_accuracy"] == 1
 

@@ -43,7 +43,7 @@ rule train_students:
 rule evaluate_student:
     input:
         unpack(lambda wc: student_inputs([student_row(wc)])),
-        cohort=lambda wc: ancient(
+        cohort=lambda wc: (
             f"<results>/students/{wc.target}/.cohorts/seed{wc.seed}/{student_row(wc)['cohort']}"
         ),
         labels="<results>/data/{target}/labels.csv",

@@ -96,6 +96,25 @@ def test_a_new_p_trains_only_the_new_student(finished):
     finished.run()
 
 
+def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):
+    """Training is then forced; inputs that are `ancient` and there would not hand that on."""
+    names = ("distill_single-0", "distill_weighted-0", "others-0", "others-1")
+    folders = [finished.results / f"students/lesions_b/.cohorts/seed0/{name}" for name in names]
+    metrics = finished.results / "students/lesions_b/in_transfer/seed0/metrics.json"
+    metrics.rename(metrics.with_suffix(".aside"))
+    for folder in folders:
+        folder.mkdir(parents=True)
+    try:
+        planned = finished.plan("tables", "--forcerun", "train_students")
+    finally:
+        metrics.with_suffix(".aside").rename(metrics)
+        for folder in folders:
+            folder.rmdir()
+    assert planned["train_students"] == len(folders)
+    assert planned["evaluate_student"] == len(STUDENTS)
+    assert planned["collect_accuracy"] == 1
+
+
 def test_another_checkpoint_interval_trains_nothing_again(finished):
     config = copy.deepcopy(CONFIG)
     config["training"]["checkpoint_minutes"] = 3

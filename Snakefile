@@ -32,6 +32,7 @@ wildcard_constraints:
 
 # A plan (-n) does not come here, so that it can be made without the data.
 onstart:
+    look_once_for_ready_jobs()
     check_results()
     check_files(workflow.dag.needrun_jobs())
 

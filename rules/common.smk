@@ -162,6 +162,16 @@ def check_files(jobs):
         )
 
 
+def look_once_for_ready_jobs():
+    """Lift Snakemake's limit of 100 jobs a second, where jobs run on this machine.
+
+    Each job that ends makes version 9.27 look at all ready jobs once more a second, for the rest of
+    the run, to see whether the limit lets more of them start: half of a core after some hundred jobs.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 def check_results():
     """Stop, before any work, where results cannot be written."""
     try:

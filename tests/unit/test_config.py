@@ -90,7 +90,7 @@ def test_schema_describes_every_key_and_has_a_default_for_each_that_may_be_left_
             assert rule["additionalProperties"] is False, path
 
 
-def test_only_exponents_may_be_infinite() -> None:
+def test_only_exponents_and_the_interval_of_checkpoints_may_be_infinite() -> None:
     # A number without an upper bound would let .inf through.
     unbounded = set()
     for path, rule, _ in RULES:
@@ -99,7 +99,8 @@ def test_only_exponents_may_be_infinite() -> None:
             types = {types} if isinstance(types, str) else {*types}
             if types & {"number", "integer"} and not {"maximum", "exclusiveMaximum"} & {*part}:
                 unbounded.add(path)
-    assert unbounded == {"methods.distill_weighted", "methods.default_p"}
+    intervals = {"training.checkpoint_minutes"}
+    assert unbounded == {"methods.distill_weighted", "methods.default_p"} | intervals
 
 
 def test_defaults_are_filled_in_at_every_depth_and_the_input_stays() -> None:

@@ -36,7 +36,7 @@ def large_plan(students: int) -> dict:
 
 def trivial_run(students: int) -> dict:
     """The tiny workflow with many values of p, and as many seeds as give so many students."""
-    # No correlations: students that learnt nothing are all equally accurate, so that there are none.
+    # Students that learnt nothing are all equally accurate: no singles, so that nothing correlates.
     methods = {"distill_weighted": [*range(EXPONENTS), math.inf], "distill_single": False}
     per_seed = EXPONENTS + 2  # DistillNearest and IN+Transfer
     config = {**CONFIG, "name": "run", "seeds": list(range(math.ceil(students / per_seed)))}

@@ -80,7 +80,7 @@ def write_torchvision_weights(
 
 
 def _network(architecture: str, classes: int, seed: int, *, auxiliary: bool = False):
-    """A network whose batch normalisation knows its inputs, so that signals reach the output."""
+    """A network whose batch normalisation knows its inputs, so that outputs differ by image."""
     import torch
     from torch import nn
     from torchvision.models import get_model
@@ -114,16 +114,15 @@ def _network(architecture: str, classes: int, seed: int, *, auxiliary: bool = Fa
 
 
 def _pictures():
-    """Normalised pictures like those of the miniature data sets, float [16, 3, 96, 96]."""
-    import numpy as np
+    """Normalised pictures as networks see the miniature data sets', float [16, 3, 224, 224]."""
     import torch
 
     from distillweighted.batches import normalize
 
-    pictures = [
-        make_picture("bank", label, index, height=96, width=96, seed=0)
-        for label in range(8)
-        for index in range(2)
-    ]
-    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    return normalize(images, *IMAGENET)
+    pictures = []
+    for picture in range(16):
+        side = (32, 48, 64, 96)[picture % 4]
+        pixels = make_picture("bank", picture // 2, picture, height=side, width=side, seed=0)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+        pictures.append(torch.nn.functional.interpolate(image, size=224, mode="bilinear"))
+    return normalize(torch.cat(pictures), *IMAGENET)

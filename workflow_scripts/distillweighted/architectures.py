@@ -62,8 +62,9 @@ def is_timm(name: str) -> bool:
 
 def describe_unknown(name: object) -> str:
     """What to tell of a name that is not known: a close one, and on one line what is allowed."""
+    # As Python writes it, so that a line break in it does not break the line.
     return (
-        f"unknown architecture '{str(name)[:60]}'{suggest(name, known_architectures())} (allowed: "
+        f"unknown architecture {str(name)[:60]!r}{suggest(name, known_architectures())} (allowed: "
         f"{', '.join(sorted(EMBEDDED))}; torchvision's, such as {', '.join(PAPER)}; timm's as "
         f"{TIMM_PREFIX}<name>)"
     )

@@ -9,6 +9,7 @@ import torch
 from distillweighted.checksums import fingerprint_files
 from distillweighted.image_store import open_pool
 from distillweighted.inference import run_source
+from distillweighted.scratch import scratch_copy
 from distillweighted.source_outputs import save_inference
 from distillweighted.views import make_view
 
@@ -26,9 +27,11 @@ def main(
     activation: str,
     device: str,
     threads: int,
+    scratch: str | None = None,
 ) -> None:
     """Run the source over the images and store what it says, keyed by what made it."""
     torch.set_num_threads(threads)
+    images = scratch_copy(images, index, scratch)
     outputs = run_source(
         model,
         open_pool(images, index),
@@ -58,4 +61,6 @@ if "snakemake" in globals():
             activation=snakemake.params.activation,
             device=snakemake.params.device,
             threads=snakemake.threads,
+            # No parameter of the rule: another folder infers nothing again.
+            scratch=snakemake.config["scratch"],
         )

@@ -13,6 +13,7 @@ from distillweighted.image_store import open_pool
 from distillweighted.models import count_macs, count_parameters, load_model, save_model
 from distillweighted.pretraining import SourceSettings, accuracy, train_source
 from distillweighted.resumption import Checkpoint
+from distillweighted.scratch import scratch_copy
 from distillweighted.seeds import derive_seed
 from distillweighted.views import make_view
 
@@ -34,19 +35,22 @@ def main(
     code: str = "",
     checkpoint: Path | None = None,
     checkpoint_minutes: float = math.inf,
+    scratch: str | None = None,
 ) -> None:
     """Train `architecture` on the task in `task_folder`; write the model and what it is.
 
     It starts from the model in the file `initial`, where that is given. Every `checkpoint_minutes`
     the training is saved in the file `checkpoint`, so that it can go on after a kill, with the same
-    `code` (its fingerprint).
+    `code` (its fingerprint). With `scratch`, images are read from copies in that folder.
     """
     torch.set_num_threads(threads)
     task = read_meta(task_folder)
     images, labels = {}, {}
+    index = task_folder / "images.csv"
     for pool in ("train", "test"):
-        images[pool] = open_pool(task_folder / f"{pool}_images.npy", task_folder / "images.csv")
-        names = read_image_names(task_folder / "images.csv", pool)
+        file = scratch_copy(task_folder / f"{pool}_images.npy", index, scratch)
+        images[pool] = open_pool(file, index)
+        names = read_image_names(index, pool)
         if task.get("multi_label", False):
             labels[pool] = read_label_matrix(task_folder / "labels.csv", names, task["num_classes"])
         else:
@@ -117,6 +121,7 @@ if "snakemake" in globals():
             threads=snakemake.threads,
             code=snakemake.params.code,
             checkpoint=Path(snakemake.params.checkpoint),
-            # No parameter of the rule: another interval trains nothing again.
+            # No parameters of the rule: other values train nothing again.
             checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],
+            scratch=snakemake.config["scratch"],
         )

@@ -31,6 +31,7 @@ from distillweighted.models import (
 )
 from distillweighted.pretraining import channel_statistics
 from distillweighted.resumption import Checkpoint
+from distillweighted.scratch import scratch_copy
 from distillweighted.seeds import derive_seed
 from distillweighted.source_outputs import load_inference
 from distillweighted.stored_tables import write_table
@@ -71,6 +72,7 @@ def main(
     threads: int,
     checkpoint: Path | None = None,
     checkpoint_minutes: float = math.inf,
+    scratch: str | None = None,
 ) -> None:
     """Train a cohort.
 
@@ -96,10 +98,13 @@ def main(
         threads: CPU threads.
         checkpoint: File in which the training is saved, so that it can go on after a kill.
         checkpoint_minutes: How often it is saved.
+        scratch: Folder for copies of the images on this machine's own disk.
     """
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     where = choose_device(device)
+    pools = ("train_images", "test_images")
+    data = {**data, **{pool: scratch_copy(data[pool], data["index"], scratch) for pool in pools}}
     images = open_pool(data["train_images"], data["index"])
     rows = read_split(data["split"], data["labeled"], data["index"])
     num_classes = read_meta(data["meta"].parent)["num_classes"]
@@ -327,6 +332,7 @@ if "snakemake" in globals():
             device=params.device,
             threads=snakemake.threads,
             checkpoint=Path(params.checkpoint),
-            # No parameter of the rule: another interval trains nothing again.
+            # No parameters of the rule: other values train nothing again.
             checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],
+            scratch=snakemake.config["scratch"],
         )

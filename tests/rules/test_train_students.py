@@ -78,6 +78,23 @@ def test_company_does_not_matter(world, trained):
     assert bytes_of(alone / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
 
 
+def test_copies_on_another_disk_change_nothing(world, trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("NODE_DISK", str(tmp_path / "node"))
+    opened = []
+    open_pool = train_students.open_pool
+    monkeypatch.setattr(
+        train_students, "open_pool", lambda *files: opened.append(files[0]) or open_pool(*files)
+    )
+    output = world.train("cohort", [WEIGHTED], scratch="$NODE_DISK")
+    assert [path.name for path in opened] == ["train_images.npy", "test_images.npy"]
+    assert all(path.is_relative_to(tmp_path / "node") for path in opened)
+    assert bytes_of(output / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
+    # Nor is a student trained again that was finished without them.
+    key = json.loads((output / WEIGHTED / "training.json").read_text())["key"]
+    other = json.loads((trained.root / "cohort0" / WEIGHTED / "training.json").read_text())["key"]
+    assert key == other
+
+
 def test_hidden_labels_stay_hidden(world, trained):
     """No label but those of the labelled images is on this machine, and nothing changes."""
     world.labels.unlink()

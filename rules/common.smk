@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 from distillweighted import grid, paper_numbers
 from distillweighted.config import ConfigError, read_config
 from distillweighted.config_checks import needed_data_sets
+from distillweighted.config_file import read_config_file
 from distillweighted.fingerprint import fingerprint_code
 from distillweighted.normalization import training_statistics
 from distillweighted.preparation import data_set_state, files_state
@@ -23,6 +24,8 @@ from distillweighted.tasks import TASKS, task_images
 
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
+    for path in workflow.configfiles:
+        read_config_file(Path(path))
     # In place, so that the report's captions see the defaults too.
     config.update(read_config(config, SCHEMA))
 except ConfigError as error:

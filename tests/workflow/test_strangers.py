@@ -279,6 +279,22 @@ BAD_CONFIGS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("seeds: [1, 2]", "the key 'seeds' is on line "),
+        ("__use_yte__: true", "tiny.yaml: '__use_yte__' makes the workflow run Python"),
+    ],
+)
+def test_a_line_of_a_configuration_that_snakemake_would_take_silently(fresh, line, message):
+    fresh.configure(CONFIG)
+    with open(fresh.folder / "tiny.yaml", "a") as file:
+        file.write(f"{line}\n")
+    done = fresh.snakemake("-n", "--configfile", "tiny.yaml")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and message in text and "Traceback" not in text
+
+
 @pytest.mark.parametrize("name", BAD_CONFIGS)
 def test_a_bad_configuration_starts_no_job(fresh, name):
     (section, key, value), message = BAD_CONFIGS[name]

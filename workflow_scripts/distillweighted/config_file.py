@@ -1,9 +1,9 @@
 """Configuration files: read without running anything, every key said once.
 
-The workflow's engine reads a configuration file by itself before any code here: it takes the last of
-two equal keys without a word, and runs Python in a file that asks for it (`__use_yte__`, YAML with
-templates). So the workflow reads the file once more, and
-`python -m distillweighted.config_file FILE` checks one that somebody else wrote.
+The workflow's engine reads a configuration file by itself before any code here: it takes the last
+of two equal keys without a word, and runs Python in a file that asks for it (`__use_yte__`, YAML
+with templates). So the workflow reads the file once more, and `python -m
+distillweighted.config_file FILE` checks one that somebody else wrote.
 """
 
 from __future__ import annotations

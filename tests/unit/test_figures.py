@@ -296,6 +296,7 @@ def test_spread():
 def test_names_and_numbers():
     assert style.signed(-0.253) == "−0.25"
     assert style.signed(-0.001) == "0.00"
+    assert style.signed(float("nan")) == "–"
     assert style.p_label(12.0) == "12" and style.p_label(INF) == "∞"
     assert style.method_label("distill_weighted") == "DistillWeighted"
     assert style.method_label("my_method") == "my method"

@@ -280,17 +280,43 @@ def test_faulty_students(change, message):
         tables.method_accuracy(change(grid.accuracy), grid.nearest_table)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "cells", "message"),
+    [
+        ("similarity", "score", {"seed": 1, "metric": "parc"}, "'t2', seed 1, parc of features"),
+        ("accuracy", "accuracy", {"seed": 1}, "'t2', seed 1, cka of pseudo_labels"),
+    ],
+)
+def test_equal_scores_or_accuracies_have_no_correlation(table, column, cells, message, caplog):
+    grid = Grid(7)
+    inputs = {"accuracy": grid.accuracy, "similarity": grid.similarity}
+    before = correlation.table2_correlation(**inputs)
+    flat = inputs[table].copy()
+    chosen = (flat[["target", *cells]] == {"target": "t2", **cells}).all(axis=1)
+    flat.loc[chosen, column] = 0.25
+    inputs[table] = flat
+    after = correlation.table2_correlation(**inputs)
+    what = "accuracies" if table == "accuracy" else "scores"
+    assert f"target {message}: all {what} are 0.25: no correlation" in caplog.text
+    gone = (before["metric"] == "parc") if table == "similarity" else before["t2"].notna()
+    assert after["t2"].isna().tolist() == after["mean"].isna().tolist() == gone.tolist()
+    pd.testing.assert_frame_equal(after[~gone], before[~gone])
+    pd.testing.assert_series_equal(after["t1"], before["t1"])
+    intervals = correlation.table2_intervals(**inputs, n_resamples=50)
+    intervals = intervals[intervals["metric"] == "parc"].set_index("target")
+    assert intervals.isna()[["low", "estimate", "high"]].all(axis=1).to_dict() == {
+        "t1": False, "t2": True, "mean": True,
+    }  # fmt: skip
+    others = correlation.table2_other_coefficients(**inputs)
+    assert others["t2"].isna().tolist() == 3 * gone.tolist()
+
+
 def test_faulty_scores():
     grid = Grid(6)
     a, s = grid.accuracy, grid.similarity
     parc = (s["target"] == "t2") & (s["metric"] == "parc")
     constant = s.assign(score=s["score"].mask(parc, 0.25))
-    with pytest.raises(ValueError, match=r"'t2', seed 0, parc of features: all scores are 0\.25"):
-        correlation.table2_correlation(a, constant)
     correlation.table3_relative_accuracy(a, constant)  # ties are broken by name
-    same = a.assign(accuracy=50.0)
-    with pytest.raises(ValueError, match=r"'t.', seed 0, cka of pseudo_labels: all accuracies"):
-        correlation.table2_correlation(same, s)
     with pytest.raises(ValueError, match=r"no finite score .*'t2'.*'b_x'"):
         correlation.table2_correlation(a, s[~(parc & (s["source"] == "b_x"))])
     with pytest.raises(ValueError, match="two scores"):

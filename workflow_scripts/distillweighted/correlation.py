@@ -5,6 +5,7 @@ statistic is computed within one target and one seed, over the sources, and then
 seeds: a seed has its own labelled split, so scores of two seeds are not pooled in one ranking.
 """
 
+import logging
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from distillweighted.tables import check_accuracy, require_columns
+
+log = logging.getLogger(__name__)
 
 #: Fewer sources than this have no correlation worth the name: two points always give +1 or -1.
 MIN_SOURCES = 3
@@ -80,11 +83,12 @@ def table2_correlation(
         value: accuracy or balanced_accuracy.
 
     Returns:
-        Columns representation, metric, one a target, mean (over targets).
+        Columns representation, metric, one a target, mean (over targets). NaN for a target whose
+        scores or accuracies are all the same in some seed, and then for the mean: there is no
+        correlation. The log says where.
 
     Raises:
-        ValueError: The input is faulty, a target has fewer than 3 sources, or the scores or the
-            accuracies of a target are all the same, which have no correlation.
+        ValueError: The input is faulty, or a target has fewer than 3 sources.
     """
     return _per_target(single_source_scores(accuracy, similarity, value=value), _spearman)
 
@@ -237,7 +241,10 @@ def _per_target(
     min_sources: int = MIN_SOURCES,
     needs_spread: bool = True,
 ) -> pd.DataFrame:
-    """`statistic` of each target and seed, averaged over the seeds, one column a target."""
+    """`statistic` of each target and seed, averaged over the seeds, one column a target.
+
+    One that needs spread is NaN where there is none, and so are the means that it is part of.
+    """
     rows = []
     for (representation, metric), kind in table.groupby(["representation", "metric"], sort=False):
         row: dict[str, object] = {"representation": representation, "metric": metric}
@@ -250,9 +257,11 @@ def _per_target(
                     raise ValueError(f"{where}: {len(cell)} sources, at least {min_sources} needed")
                 score, y = cell["score"].to_numpy(float), cell["accuracy"].to_numpy(float)
                 for what, numbers in (("scores", score), ("accuracies", y)):
-                    if needs_spread and np.ptp(numbers) == 0:
-                        raise ValueError(f"{where}: all {what} are {numbers[0]}: no correlation")
-                values.append(float(statistic(score, y, cell["source"].to_numpy())))
+                    if flat := needs_spread and np.ptp(numbers) == 0:
+                        log.warning("%s: all %s are %s: no correlation", where, what, numbers[0])
+                        break
+                value = np.nan if flat else statistic(score, y, cell["source"].to_numpy())
+                values.append(float(value))
             means[target] = np.mean(values)
         rows.append({**row, **means, "mean": np.mean(list(means.values()))})
     return pd.DataFrame(rows)

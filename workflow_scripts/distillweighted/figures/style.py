@@ -5,6 +5,7 @@ the font sizes below are what a reader sees. No global state of matplotlib is to
 """
 
 import functools
+import math
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -127,7 +128,9 @@ def p_label(p: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A correlation with two decimals and a proper minus sign; never "−0.00"."""
+    """A correlation with two decimals and a proper minus sign, never "−0.00"; NaN is a dash."""
+    if math.isnan(value):
+        return "–"
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 

@@ -116,7 +116,27 @@ def similarity(root: Path) -> None:
 
 
 def train(root: Path) -> None:
-    """A cohort of four students of all 28 sources. Testing them needs less, and an hour."""
+    """A cohort of four students of all 28 sources."""
+    sources = sorted(path.stem for path in root.glob("s[0-9]*.safetensors"))
+    weights = "".join(f"{name},{1 / len(sources)}\n" for name in sources)
+    (root / "weights.csv").write_text(f"source,weight\n{weights}")
+    member = {
+        "method": "distill_weighted",
+        "objective": "distill",
+        "architecture": "mobilenet_v3_large",
+        "weights": str(root / "weights.csv"),
+    }
+    _train(root, [{**member, "recipe": f"r{i}"} for i in range(4)])
+
+
+def train_resnet50(root: Path) -> None:
+    """The largest network, alone, as a baseline: on a GPU most of this is the GPU's memory."""
+    member = {"method": "in_transfer", "objective": "transfer", "architecture": "resnet50"}
+    _train(root, [{**member, "recipe": "in_transfer-resnet50", "weights": None}])
+
+
+def _train(root: Path, members: list[dict]) -> None:
+    """Two steps. Testing the students needs less, and an hour."""
     import torch
 
     import train_students
@@ -124,19 +144,7 @@ def train(root: Path) -> None:
     train_students.predict = lambda model, test, *_, **__: torch.zeros(len(test), 1)
 
     sources = {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))}
-    weights = "".join(f"{name},{1 / len(sources)}\n" for name in sources)
-    (root / "weights.csv").write_text(f"source,weight\n{weights}")
-    member = {
-        "method": "distill_weighted",
-        "objective": "distill",
-        "architecture": "mobilenet_v3_large",
-        "learning_rate": 0.001,
-        "source": None,
-        "weights": str(root / "weights.csv"),
-        "initial": None,
-        "initial_weights": None,
-        "folder": "nowhere",
-    }
+    common = {"learning_rate": 0.001, "source": None, "initial": None, "initial_weights": None}
     settings = {"steps": 2, "labeled_batch": 32, "unlabeled_batch": 64, "lam": 0.8}
     settings |= {"temperature": 1.0, "learning_rate": 0.001, "weight_decay": 0.01}
     settings |= {"fixmatch_threshold": 0.95, "fixmatch_weight": 1.0}
@@ -147,7 +155,7 @@ def train(root: Path) -> None:
         data,
         sources,
         {},
-        [{**member, "recipe": f"r{i}"} for i in range(4)],
+        [{**common, "folder": "nowhere", **member} for member in members],
         root / "cohort",
         target="nabird",
         seed=0,
@@ -188,7 +196,7 @@ def main() -> None:
     try:
         write_birds(root, options.scale)
         write_outputs(root, round(TRAIN * options.scale))
-        for work in (prepare, split, infer, similarity, train):
+        for work in (prepare, split, infer, similarity, train, train_resnet50):
             print(f"{work.__name__}: {peak_of(work, root):.2f} GB", flush=True)
     finally:
         shutil.rmtree(root)

@@ -230,6 +230,24 @@ def test_nearest_is_a_single_where_there_is_one_and_pinf_where_not():
     assert set(tables.nearest_students(grid.accuracy, None)["recipe"]) == {"distill_weighted-pinf"}
 
 
+@pytest.mark.parametrize("method", ["distill_single", "distill_weighted"])
+def test_a_run_without_single_sources_or_without_weights_has_its_other_methods(method):
+    grid = Grid(8)
+    without = grid.accuracy[grid.accuracy["method"] != method]
+    all_methods = tables.method_accuracy(grid.accuracy, grid.nearest_table)
+    methods = tables.method_accuracy(without, grid.nearest_table)
+    gone = {
+        "distill_single": {"distill_random_selection"},
+        "distill_weighted": {"distill_weighted", "distill_equal"},
+    }[method]
+    assert set(all_methods["method"]) - set(methods["method"]) == gone
+    nearest = methods[methods["method"] == "distill_nearest"].set_index(["target", "seed"])
+    for (target, seed), source in grid.nearest.items():
+        recipe = f"distill_single-{source}"
+        recipe = "distill_weighted-pinf" if method == "distill_single" else recipe
+        assert nearest.at[(target, seed), "accuracy"] == grid.value[target, seed, recipe]
+
+
 def test_a_source_architecture_as_student_has_each_baseline_once():
     grid = Grid(2)
     accuracy = grid.accuracy.assign(student=grid.accuracy["student"].replace("mob", "a"))

@@ -39,9 +39,9 @@ def job_log(path: str | Path) -> Iterator[None]:
     """Send the library's messages to a file while a job runs, in one process at a time.
 
     The process ends, as by SIGTERM, where the one that started it has ended. An expected error
-    (`ValueError`, `RuntimeError`, `OSError`) ends it with its message alone; any other one with its
-    traceback too. Libraries report a full disk in words of their own ("115200 requested and 77696
-    written"), so one is looked for after every error.
+    (`ValueError`, `RuntimeError`, `OSError`, `MemoryError`) ends it with its message alone; any
+    other one with its traceback too. Libraries report a full disk in words of their own ("115200
+    requested and 77696 written"), so one is looked for after every error.
 
     Args:
         path: The log file.
@@ -59,11 +59,15 @@ def job_log(path: str | Path) -> Iterator[None]:
         with _alone(path.with_name(path.name + ".lock"), library):
             yield
     except Exception as error:
-        if not isinstance(error, (ValueError, RuntimeError, OSError)):
-            library.error(traceback.format_exc())
-        else:
-            library.debug(traceback.format_exc())
         message = f"error: {error}"
+        if isinstance(error, (ValueError, RuntimeError, OSError, MemoryError)):
+            library.debug(traceback.format_exc())
+        else:
+            library.error(traceback.format_exc())
+            message = (
+                f"error: {type(error).__name__}: {error}\n"
+                f"This is a mistake of the program: please report it, with {path}."
+            )
         if (free := shutil.disk_usage(path.parent).free) < FULL:
             message += (
                 f"\nThe disk of {path.parent} is full ({free / 1e6:.1f} MB are free): make room "

@@ -134,10 +134,11 @@ def nearest_students(accuracy: pd.DataFrame, nearest: pd.DataFrame | None) -> pd
     first = set(zip(nearest["target"], nearest["seed"], nearest["source"], strict=True))
     singles = accuracy[accuracy["method"] == "distill_single"]
     keys = zip(singles["target"], singles["seed"], singles["source"], strict=True)
-    singles = singles[[key in first for key in keys]]
+    # An array: pandas takes an empty list for a choice of no columns.
+    singles = singles[np.array([key in first for key in keys], bool)]
     found = set(zip(singles["target"], singles["seed"], strict=True))
     cells = zip(trained["target"], trained["seed"], strict=True)
-    return pd.concat([singles, trained[[cell not in found for cell in cells]]])
+    return pd.concat([singles, trained[np.array([cell not in found for cell in cells], bool)]])
 
 
 def student_architecture(rows: pd.DataFrame) -> str | None:

@@ -28,13 +28,14 @@ def write_birds(root: Path, scale: float) -> None:
     from PIL import Image
 
     folder = root / "nabirds"
+    classes = round(CLASSES * scale)
     rng = np.random.default_rng(0)
     lists: dict[str, list[str]] = {
         name: [] for name in ("images", "image_class_labels", "train_test_split")
     }
     noise = rng.integers(0, 60, (375, 500, 3), dtype=np.uint8)
     for i in range(round((TRAIN + TEST) * scale)):
-        label = i % CLASSES
+        label = i % classes
         path = folder / "images" / f"{label:04d}" / f"{i:08d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise + np.uint8(i % 190)).save(path, quality=70)
@@ -43,7 +44,7 @@ def write_birds(root: Path, scale: float) -> None:
         lists["train_test_split"].append(f"{i} {int(i < TRAIN * scale)}")
     for name, lines in lists.items():
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
-    (folder / "classes.txt").write_text("".join(f"{c} Bird {c}\n" for c in range(CLASSES)))
+    (folder / "classes.txt").write_text("".join(f"{c} Bird {c}\n" for c in range(classes)))
 
 
 def write_outputs(root: Path, images: int) -> None:
@@ -109,14 +110,14 @@ def similarity(root: Path) -> None:
         root / "similarity.csv",
         target="nabird",
         seed=0,
-        probe_size=1110,
+        probe_size=2 * len((root / "nabirds/classes.txt").read_text().splitlines()),
         metrics=["parc", "cka", "rsa"],
         representations=["pseudo_labels", "features"],
     )
 
 
-def train(root: Path) -> None:
-    """A cohort of four students of all 28 sources."""
+def train(root: Path, batch: int = 32) -> None:
+    """A cohort of four students of all 28 sources, of three times so many images a step."""
     sources = sorted(path.stem for path in root.glob("s[0-9]*.safetensors"))
     weights = "".join(f"{name},{1 / len(sources)}\n" for name in sources)
     (root / "weights.csv").write_text(f"source,weight\n{weights}")
@@ -126,26 +127,36 @@ def train(root: Path) -> None:
         "architecture": "mobilenet_v3_large",
         "weights": str(root / "weights.csv"),
     }
-    _train(root, [{**member, "recipe": f"r{i}"} for i in range(4)])
+    _train(root, [{**member, "recipe": f"r{i}"} for i in range(4)], batch)
+
+
+def train_with_small_batches(root: Path) -> None:
+    """As `train`, with 12 images a step: what is left is what the size of the data set asks for."""
+    train(root, batch=4)
 
 
 def train_resnet50(root: Path) -> None:
-    """The largest network, alone, as a baseline: on a GPU most of this is the GPU's memory."""
+    """The largest network, alone, as a baseline."""
     member = {"method": "in_transfer", "objective": "transfer", "architecture": "resnet50"}
-    _train(root, [{**member, "recipe": "in_transfer-resnet50", "weights": None}])
+    _train(root, [{**member, "recipe": "in_transfer-resnet50", "weights": None}], 32)
 
 
-def _train(root: Path, members: list[dict]) -> None:
+def _train(root: Path, members: list[dict], batch: int) -> None:
     """Two steps. Testing the students needs less, and an hour."""
     import torch
 
     import train_students
+    from distillweighted.models import build_model, save_model
 
     train_students.predict = lambda model, test, *_, **__: torch.zeros(len(test), 1)
 
+    architecture = members[0]["architecture"]
+    start = root / f"{architecture}_start.safetensors"
+    meta = {"architecture": architecture, "num_classes": 10, "mean": [0.5] * 3, "std": [0.2] * 3}
+    save_model(build_model(architecture, 10, seed=0), start, meta)
     sources = {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))}
-    common = {"learning_rate": 0.001, "source": None, "initial": None, "initial_weights": None}
-    settings = {"steps": 2, "labeled_batch": 32, "unlabeled_batch": 64, "lam": 0.8}
+    common = {"learning_rate": 0.001, "source": None, "initial": "start", "initial_weights": None}
+    settings = {"steps": 2, "labeled_batch": batch, "unlabeled_batch": 2 * batch, "lam": 0.8}
     settings |= {"temperature": 1.0, "learning_rate": 0.001, "weight_decay": 0.01}
     settings |= {"fixmatch_threshold": 0.95, "fixmatch_weight": 1.0}
     data = {name: root / f"nabird/{name}.npy" for name in ("train_images", "test_images")}
@@ -154,7 +165,7 @@ def _train(root: Path, members: list[dict]) -> None:
     train_students.main(
         data,
         sources,
-        {},
+        {"start": start},
         [{**common, "folder": "nowhere", **member} for member in members],
         root / "cohort",
         target="nabird",
@@ -168,6 +179,17 @@ def _train(root: Path, members: list[dict]) -> None:
         device="cpu",
         threads=2,
     )
+
+
+JOBS = (
+    prepare,
+    split,
+    infer,
+    similarity,
+    train_with_small_batches,
+    train,
+    train_resnet50,
+)
 
 
 def peak_of(work: Callable, *arguments: object) -> float:
@@ -196,7 +218,7 @@ def main() -> None:
     try:
         write_birds(root, options.scale)
         write_outputs(root, round(TRAIN * options.scale))
-        for work in (prepare, split, infer, similarity, train, train_resnet50):
+        for work in JOBS:
             print(f"{work.__name__}: {peak_of(work, root):.2f} GB", flush=True)
     finally:
         shutil.rmtree(root)

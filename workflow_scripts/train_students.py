@@ -117,6 +117,7 @@ def main(
     # Snakemake has removed it, but a job of a killed run may have gone on for a moment.
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
+    image_statistics = functools.cache(lambda: channel_statistics(images))
     share_labels = functools.cache(lambda sources: _pseudo_labels(sources, inference, len(images)))
     plans: list[Plan] = []
     pending: dict[str, dict] = {}
@@ -129,7 +130,9 @@ def main(
             key = f"{derive_seed(common, *made_from, *map(checksum, files)):016x}"
             if _take_over(Path(member["folder"]), output / member["recipe"], key):
                 continue
-            model, *model_statistics = _model(member, initial, models, images, num_classes, seed)
+            model, *model_statistics = _model(
+                member, initial, models, image_statistics, num_classes, seed
+            )
             pseudo = None
             if member["objective"] == "distill":
                 probabilities, sizes = share_labels(tuple(sources))
@@ -236,12 +239,12 @@ def _files(member, sources, initial, inference, models) -> list[Path]:
     return files
 
 
-def _model(member, initial, models, images, num_classes, seed):
+def _model(member, initial, models, image_statistics, num_classes, seed):
     """A member's model at its start, and the mean and standard deviation of its inputs."""
     head_seed = derive_seed(seed, "target head")
     if initial is None:
         model = build_model(member["architecture"], num_classes, seed=head_seed)
-        return model, *channel_statistics(images)
+        return model, *image_statistics()
     model, meta = load_model(models[initial])
     return replace_head(model, num_classes, seed=head_seed), meta["mean"], meta["std"]
 

@@ -105,10 +105,12 @@ def test_balanced_classes_get_equal_shares_and_seeds_other_images():
 
 def test_a_class_without_a_labelled_image_is_an_error():
     labels = np.array([0] * 97 + [1] * 3)
-    with pytest.raises(DataError, match=r"labels \[1\].*training\.label_fraction"):
+    with pytest.raises(DataError, match=r"1 classes .*labels 1\); raise training\.label_fraction"):
         split_labeled(labels, 0.1, seed=0)
 
 
-def test_a_class_of_one_image_is_an_error():
-    with pytest.raises(DataError, match=r"cannot label 0\.5 of 10 images"):
+def test_classes_of_one_image_are_an_error_that_names_some():
+    with pytest.raises(DataError, match=r"cannot label 0\.5 of 10 images: 1 classes .*labels 1\)"):
         split_labeled(np.array([0] * 9 + [1]), 0.5, seed=0)
+    with pytest.raises(DataError, match=r"500 classes .*labels 0, 1, 2, 3, 4, \.\.\.\)"):
+        split_labeled(np.arange(500), 0.5, seed=0)

@@ -225,17 +225,27 @@ def split_labeled(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarr
     """
     from sklearn.model_selection import train_test_split
 
+    def some(values: Sequence[int]) -> str:
+        return ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+
+    where = f"cannot label {fraction:g} of {len(labels)} images"
+    alone = np.flatnonzero(np.bincount(labels) == 1).tolist()
+    if alone:
+        raise DataError(
+            f"{where}: {len(alone)} classes have one image, and each needs two, of which one stays "
+            f"unlabelled (labels {some(alone)})"
+        )
     try:
         labeled, _ = train_test_split(
             np.arange(len(labels)), train_size=fraction, stratify=labels, random_state=seed
         )
     except ValueError as error:
-        raise DataError(f"cannot label {fraction:g} of {len(labels)} images: {error}") from error
+        raise DataError(f"{where}: {error}; raise training.label_fraction") from error
     missing = sorted(set(labels.tolist()) - set(labels[labeled].tolist()))
     if missing:
         raise DataError(
-            f"labelling {fraction:g} of {len(labels)} images leaves classes without a labelled "
-            f"image (labels {missing}); raise training.label_fraction"
+            f"{where}: {len(missing)} classes would have no labelled one (labels {some(missing)}); "
+            "raise training.label_fraction"
         )
     mask = np.zeros(len(labels), bool)
     mask[labeled] = True

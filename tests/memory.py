@@ -116,8 +116,8 @@ def similarity(root: Path) -> None:
     )
 
 
-def train(root: Path, batch: int = 32) -> None:
-    """A cohort of four students of all 28 sources, of three times so many images a step."""
+def train(root: Path, batch: int = 32, students: int = 4) -> None:
+    """A cohort of students of all 28 sources, of three times `batch` images a step."""
     sources = sorted(path.stem for path in root.glob("s[0-9]*.safetensors"))
     weights = "".join(f"{name},{1 / len(sources)}\n" for name in sources)
     (root / "weights.csv").write_text(f"source,weight\n{weights}")
@@ -127,7 +127,7 @@ def train(root: Path, batch: int = 32) -> None:
         "architecture": "mobilenet_v3_large",
         "weights": str(root / "weights.csv"),
     }
-    _train(root, [{**member, "recipe": f"r{i}"} for i in range(4)], batch)
+    _train(root, [{**member, "recipe": f"r{i}"} for i in range(students)], batch)
 
 
 def train_with_small_batches(root: Path) -> None:
@@ -135,10 +135,20 @@ def train_with_small_batches(root: Path) -> None:
     train(root, batch=4)
 
 
-def train_resnet50(root: Path) -> None:
+def train_resnet50(root: Path, batch: int = 32) -> None:
     """The largest network, alone, as a baseline."""
     member = {"method": "in_transfer", "objective": "transfer", "architecture": "resnet50"}
-    _train(root, [{**member, "recipe": "in_transfer-resnet50", "weights": None}], 32)
+    _train(root, [{**member, "recipe": "in_transfer-resnet50", "weights": None}], batch)
+
+
+def train_by_half(root: Path) -> None:
+    """As `train`, with the settings of configs/supplement/less_memory.yaml."""
+    train(root, batch=16, students=1)
+
+
+def train_resnet50_by_half(root: Path) -> None:
+    """As `train_resnet50`, with the settings of configs/supplement/less_memory.yaml."""
+    train_resnet50(root, batch=16)
 
 
 def _train(root: Path, members: list[dict], batch: int) -> None:
@@ -189,6 +199,8 @@ JOBS = (
     train_with_small_batches,
     train,
     train_resnet50,
+    train_by_half,
+    train_resnet50_by_half,
 )
 
 

@@ -40,6 +40,12 @@ def test_the_supplements_plans(workflow, addition, singles, others):
     assert jobs["infer_source"] == 204  # label fractions share the sources' outputs
 
 
+def test_less_memory_trains_the_same_students_one_by_one(workflow):
+    files = ["configs/paper.yaml", "configs/supplement/less_memory.yaml"]
+    jobs = workflow.plan(configfiles=files)
+    assert jobs["train_students"] == jobs["evaluate_student"] == 372
+
+
 def test_trained_sources_start_from_imagenet(workflow):
     files = ["configs/paper.yaml", "configs/supplement/trained_sources.yaml"]
     jobs = workflow.plan(configfiles=files)

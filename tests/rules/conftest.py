@@ -125,6 +125,23 @@ class World:
             "folder": str(self.folder(recipe)),
         }
 
+    def infer(self, source: str, output: Path, **changes) -> None:
+        """Run infer_source with a source's model; writes `output`."""
+        infer_source.main(
+            self.data["train_images"],
+            self.data["index"],
+            self.model(source),
+            output,
+            source=source,
+            target="fruit",
+            view=VIEW,
+            statistics=None,
+            activation="softmax",
+            device="cpu",
+            threads=1,
+            **changes,
+        )
+
     def train(self, output: str, recipes=tuple(STUDENTS), *, members=None, **changes) -> Path:
         """Run train_students on some of `STUDENTS`; returns its output folder."""
         options = {
@@ -210,19 +227,7 @@ def prepared(tmp_path_factory) -> World:
         seed=0,
     )
     for source in SOURCES:
-        infer_source.main(
-            data["train_images"],
-            data["index"],
-            world.model(source),
-            world.inference(source),
-            source=source,
-            target="fruit",
-            view=VIEW,
-            statistics=None,
-            activation="softmax",
-            device="cpu",
-            threads=1,
-        )
+        world.infer(source, world.inference(source))
     score_similarity.main(
         {source: world.inference(source) for source in SOURCES},
         data["index"],

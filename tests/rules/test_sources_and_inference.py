@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors import safe_open
 
-import infer_source
 import train_source
 from distillweighted.checksums import fingerprint_files
 from distillweighted.models import count_macs, count_parameters, load_model
@@ -108,20 +107,7 @@ def test_copies_on_another_disk_change_nothing(world, tmp_path):
     expected = train(world)[0].read_bytes()
     assert train(world, scratch=str(tmp_path))[0].read_bytes() == expected
     output = tmp_path / "outputs.safetensors"
-    infer_source.main(
-        world.data["train_images"],
-        world.data["index"],
-        world.model("alexnet_tiny_a"),
-        output,
-        source="alexnet_tiny_a",
-        target="fruit",
-        view=VIEW,
-        statistics=None,
-        activation="softmax",
-        device="cpu",
-        threads=1,
-        scratch=str(tmp_path),
-    )
+    world.infer("alexnet_tiny_a", output, scratch=str(tmp_path))
     assert output.read_bytes() == world.inference("alexnet_tiny_a").read_bytes()
     copies = sorted(path.name for path in tmp_path.glob("distillweighted-*/*/*.npy"))
     assert copies == ["test_images.npy", "train_images.npy"]

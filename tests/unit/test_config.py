@@ -152,7 +152,10 @@ TRAINED = {"from": "trained", "architectures": ["alexnet_tiny"], "tasks": ["lati
 BAD = {
     "unknown key": (
         {"training.lamda": 0.5},
-        ["training.lamda: unknown key; did you mean 'lambda'? (allowed: "],
+        [
+            "training.lamda: unknown key; did you mean 'lambda'? "
+            "(allowed: checkpoint_minutes, cohort, "
+        ],
     ),
     "unknown key of another section": (
         {"lambda": 0.5},
@@ -574,7 +577,7 @@ def mutated(draw: st.DrawFn, starts: list[dict]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("starts", "examples", "fewest"),
     [
-        ([VALID, COMPLETE], 150, 75),
+        ([VALID, COMPLETE], 300, 150),
         pytest.param(SHIPPED, 1500, 1000, marks=pytest.mark.slow),
     ],
     ids=["small", "shipped"],
@@ -607,7 +610,7 @@ def test_bad_configurations_end_in_an_error_that_names_a_key(starts, examples, f
         assert repr(raw) == before
 
     check()
-    assert len(refused) >= fewest and valid >= 1, (len(refused), valid)
+    assert len(refused) >= fewest and valid >= 10, (len(refused), valid)
 
 
 def named_keys(raw: dict) -> set[str]:

@@ -1,0 +1,45 @@
+"""What every job of the shipped configurations is given stays what it is, or a change is meant.
+
+The digests are of the texts that `tests/golden_plan.py` prints. Where one differs, print the text
+in the checkout before and after, and compare the two; `--digests` prints what golden_plan.json
+holds.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_workflow import ROOT, copy_workflow
+
+GOLDEN = json.loads((Path(__file__).parent / "golden_plan.json").read_text())
+QUICK = ("config.yaml", "configs/paper.yaml")
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    return copy_workflow(tmp_path_factory.mktemp("golden"))
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        pytest.param(configs, marks=() if configs in QUICK else pytest.mark.slow)
+        for configs in GOLDEN
+    ],
+)
+def test_every_job_is_given_what_it_was_given(workflow, configs):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests/golden_plan.py", "--digests", *configs.split()],
+        cwd=workflow.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == GOLDEN[configs]
+
+
+def test_every_shipped_configuration_has_a_golden_plan():
+    shipped = {str(path.relative_to(ROOT)) for path in ROOT.glob("configs/**/*.yaml")}
+    assert {name for configs in GOLDEN for name in configs.split()} == {"config.yaml", *shipped}

@@ -10,18 +10,18 @@ SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
-	@$(BIN)/python -m distillweighted.table_files results/demo/tables/table1_accuracy.csv
+	@$(BIN)/python -m distillweighted show results/demo/tables/table1_accuracy.csv
 	@echo "Report: results/demo/report.html"
 
 mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
-	@$(BIN)/python -m distillweighted.table_files results/mini_paper/tables/table1_accuracy.csv
+	@$(BIN)/python -m distillweighted show results/mini_paper/tables/table1_accuracy.csv
 	@echo "Report: results/mini_paper/report.html"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files
 	$(SNAKEMAKE) --quiet rules --configfile configs/paper.yaml tests/miniature/paper_check.yaml
-	@$(BIN)/python -m distillweighted.table_files results/paper_check/tables/table1_accuracy.csv
+	@$(BIN)/python -m distillweighted show results/paper_check/tables/table1_accuracy.csv
 	@echo "Report: results/paper_check/report.html"
 
 test: $(VENV)/.installed  ## all tests but the slow ones

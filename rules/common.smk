@@ -12,15 +12,16 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 
-from distillweighted import grid, paper_numbers
-from distillweighted.config import ConfigError, read_config
-from distillweighted.config_checks import needed_data_sets
-from distillweighted.config_file import read_config_file
-from distillweighted.fingerprint import fingerprint_code
-from distillweighted.normalization import training_statistics
-from distillweighted.preparation import data_set_state, files_state
-from distillweighted.required_files import checkpoint_path, missing_text
-from distillweighted.tasks import TASKS, task_images
+from distillweighted.analysis import paper_numbers
+from distillweighted.sources.published_statistics import training_statistics
+from distillweighted.tasks.registry import TASKS, task_images
+from distillweighted.workflow import grid
+from distillweighted.workflow.config import ConfigError, read_config
+from distillweighted.workflow.config_checks import needed_data_sets
+from distillweighted.workflow.config_file import read_config_file
+from distillweighted.workflow.fingerprint import fingerprint_code
+from distillweighted.workflow.required_files import checkpoint_path, missing_text
+from distillweighted.workflow.states import data_set_state, files_state
 
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
@@ -76,7 +77,7 @@ def code_of(*rules, data_set=None):
     if data_set is None:
         return fingerprint_code(*scripts)
     reader = inspect.getfile(TASKS[data_set].data_set.read)
-    registry = folder / "distillweighted/datasets/registry.py"
+    registry = folder / "distillweighted/tasks/datasets/registry.py"
     return fingerprint_code(*scripts, Path(reader), without=[registry])
 
 

@@ -13,11 +13,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from distillweighted.batches import TargetBatches
+from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.batches.views import PaddedCrop
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
-from distillweighted.models import build_model
-from distillweighted.training import Plan, PseudoLabels, Settings, train_students
-from distillweighted.views import PaddedCrop
+from distillweighted.networks.classifier import build_model
+from distillweighted.training.loop import (
+    Plan,
+    PseudoLabels,
+    Settings,
+    train_students,
+)
 
 SIZES = (42, 32, 39, 48, 24, 16, 8) * 4  # the mini paper's 28 sources
 REPEATS = 5

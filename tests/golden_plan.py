@@ -2,10 +2,10 @@
 
     python tests/golden_plan.py configs/paper.yaml configs/supplement/resnet50.yaml > plan.txt
 
-Two checkouts (without data) that print the same text give every job the same things, whatever their code looks
-like. Fingerprints of code are left out, and so is what depends on the machine; a parameter `job`
-is laid out as if each of its fields were a parameter. `tests/workflow/test_golden_plan.py` holds
-the texts' digests.
+Two checkouts (without data) that print the same text give every job the same things, whatever
+their code looks like. Fingerprints of code are left out, and so is what depends on the machine; a
+parameter `job` is laid out as if each of its fields were a parameter.
+`tests/workflow/test_golden_plan.py` holds the texts' digests.
 """
 
 from __future__ import annotations

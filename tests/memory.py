@@ -51,7 +51,7 @@ def write_outputs(root: Path, images: int) -> None:
     """What 28 sources say of the training images: random features and probabilities."""
     import numpy as np
 
-    from distillweighted.source_outputs import save_inference
+    from distillweighted.sources.outputs import save_inference
 
     for source, (width, outputs) in enumerate(zip(WIDTHS, OUTPUTS, strict=True)):
         rng = np.random.default_rng(source)
@@ -86,10 +86,11 @@ def split(root: Path) -> None:
 
 def infer(root: Path) -> None:
     """One source over some images: ResNet-50 needs most, and no more for more images."""
-    from distillweighted.image_store import RaggedImages, open_pool, write_ragged
-    from distillweighted.inference import run_source
-    from distillweighted.models import build_model, save_model
-    from distillweighted.views import make_view
+    from distillweighted.batches.views import make_view
+    from distillweighted.networks.classifier import build_model
+    from distillweighted.networks.model_files import save_model
+    from distillweighted.sources.inference import run_source
+    from distillweighted.tasks.pools import RaggedImages, open_pool, write_ragged
 
     meta = {"architecture": "resnet50", "num_classes": 200, "mean": [0.5] * 3, "std": [0.2] * 3}
     save_model(build_model("resnet50", 200, seed=0), root / "resnet50.safetensors", meta)
@@ -156,7 +157,8 @@ def _train(root: Path, members: list[dict], batch: int) -> None:
     import torch
 
     import train_students
-    from distillweighted.models import build_model, save_model
+    from distillweighted.networks.classifier import build_model
+    from distillweighted.networks.model_files import save_model
 
     train_students.predict = lambda model, test, *_, **__: torch.zeros(len(test), 1)
 

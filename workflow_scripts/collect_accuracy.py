@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.stored_tables import read_facts
-from distillweighted.weights import SCORE_COLUMNS, read_score_rows, read_weights
+from distillweighted.files.tables import read_facts
+from distillweighted.similarity.tables import SCORE_COLUMNS, read_score_rows, read_weights
 
 COLUMNS = ["target", "recipe", "method", "p", "source", "seed", "student"]
 COLUMNS += ["accuracy", "balanced_accuracy"]
@@ -61,7 +61,7 @@ def _read_similarity(paths: Sequence[Path]) -> pd.DataFrame:
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         cells = [tuple(cell) for cell in snakemake.params.cells]

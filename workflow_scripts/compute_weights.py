@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from distillweighted.files.tables import write_table
 from distillweighted.seeds import derive_seed
-from distillweighted.stored_tables import write_table
+from distillweighted.similarity.tables import read_scores
 from distillweighted.weights import (
     inverse_weights,
     one_hot_weights,
     random_weights,
-    read_scores,
     similarity_weights,
 )
 
@@ -97,7 +97,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

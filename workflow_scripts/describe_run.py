@@ -51,7 +51,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -6,10 +6,10 @@ import platform
 from collections import Counter
 from pathlib import Path
 
-from distillweighted.checksums import DamagedError
-from distillweighted.evaluation import accuracy, balanced_accuracy
-from distillweighted.stored_tables import read_facts, read_table, read_whole
-from distillweighted.student_files import STUDENT_FILES, link_file
+from distillweighted.errors import DamagedError
+from distillweighted.files.tables import read_facts, read_table, read_whole
+from distillweighted.training.evaluation import accuracy, balanced_accuracy
+from distillweighted.training.student_files import STUDENT_FILES, link_file
 
 
 def main(
@@ -83,7 +83,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

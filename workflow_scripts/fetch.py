@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from distillweighted.required_files import fetch_all
+from distillweighted.workflow.required_files import fetch_all
 
 
 def main(
@@ -30,7 +30,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         roots = {

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.figure_data import weightings
-from distillweighted.figures.fig1_weightings import fig1_weightings
-from distillweighted.figures.style import save
-from distillweighted.tables import method_accuracy
+from distillweighted.analysis.figures.fig1_weightings import fig1_weightings, weightings
+from distillweighted.analysis.figures.style import save
+from distillweighted.analysis.methods_accuracy import method_accuracy
 
 
 def main(
@@ -25,7 +24,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.figure_data import reference_points, single_source_points
-from distillweighted.figures.fig3_single_source import fig3_single_source
-from distillweighted.figures.style import save
+from distillweighted.analysis.correlation import single_source_points
+from distillweighted.analysis.figures.fig3_single_source import fig3_single_source, reference_points
+from distillweighted.analysis.figures.style import save
 
 
 def main(
@@ -37,7 +37,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.figure_data import accuracy_vs_compute
-from distillweighted.figures.fig5_accuracy_vs_compute import fig5_accuracy_vs_compute
-from distillweighted.figures.style import save
-from distillweighted.tables import method_accuracy
+from distillweighted.analysis.figures.fig5_accuracy_vs_compute import (
+    accuracy_vs_compute,
+    fig5_accuracy_vs_compute,
+)
+from distillweighted.analysis.figures.style import save
+from distillweighted.analysis.methods_accuracy import method_accuracy
 
 
 def main(accuracy: Path, nearest: Path, compute: Path, stem: Path, *, default_p: float) -> None:
@@ -17,7 +19,7 @@ def main(accuracy: Path, nearest: Path, compute: Path, stem: Path, *, default_p:
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.figure_data import effect_of_p
-from distillweighted.figures.fig6_effect_of_p import fig6_effect_of_p
-from distillweighted.figures.style import save
+from distillweighted.analysis.figures.fig6_effect_of_p import effect_of_p, fig6_effect_of_p
+from distillweighted.analysis.figures.style import save
 
 
 def main(accuracy: Path, nearest: Path, stem: Path) -> None:
@@ -15,7 +14,7 @@ def main(accuracy: Path, nearest: Path, stem: Path) -> None:
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

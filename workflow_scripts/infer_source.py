@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from distillweighted.checksums import fingerprint_files
-from distillweighted.image_store import open_pool
-from distillweighted.inference import run_source
-from distillweighted.scratch import scratch_copy
-from distillweighted.source_outputs import save_inference
-from distillweighted.views import make_view
+from distillweighted.batches.views import make_view
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.files.scratch import scratch_copy
+from distillweighted.sources.inference import run_source
+from distillweighted.sources.outputs import save_inference
+from distillweighted.tasks.pools import open_pool
 
 
 def main(
@@ -46,7 +46,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-from distillweighted.checkpoints import (
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.networks.cost import count_macs, count_parameters
+from distillweighted.networks.model_files import save_model
+from distillweighted.sources.published_statistics import training_statistics
+from distillweighted.sources.published_weights import (
     imagenet_statistics,
     load_parc_checkpoint,
     load_torchvision_weights,
 )
-from distillweighted.checksums import fingerprint_files
-from distillweighted.models import count_macs, count_parameters, save_model
-from distillweighted.normalization import training_statistics
 
 
 def main(
@@ -64,7 +65,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

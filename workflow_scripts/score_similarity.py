@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distillweighted.data import read_split
 from distillweighted.seeds import derive_seed
-from distillweighted.similarity import draw_probe, score_sources
-from distillweighted.source_outputs import load_inference
+from distillweighted.similarity.probe import draw_probe
+from distillweighted.similarity.scores import score_sources
+from distillweighted.sources.outputs import load_inference
+from distillweighted.tasks.splits import read_split
 
 
 def main(
@@ -34,7 +35,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from distillweighted.data import read_image_names, read_labels, split_labeled
+from distillweighted.files.tables import write_table
 from distillweighted.seeds import derive_seed
-from distillweighted.stored_tables import write_table
+from distillweighted.tasks.prepared import read_image_names, read_labels
+from distillweighted.tasks.splits import split_labeled
 
 
 def main(
@@ -28,7 +29,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

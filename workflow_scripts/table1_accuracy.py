@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.table_files import write_table
-from distillweighted.tables import method_accuracy, table1_accuracy
+from distillweighted.analysis.methods_accuracy import method_accuracy
+from distillweighted.analysis.printed import publish_table
+from distillweighted.analysis.table1 import table1_accuracy
 
 
 def main(
@@ -23,15 +24,15 @@ def main(
     decimals = {"gflops": 4}
     mean, error = table1_accuracy(methods, costs)
     balanced, _ = table1_accuracy(methods, costs, value="balanced_accuracy")
-    write_table(mean, outputs["mean"], caption=caption, decimals=decimals)
+    publish_table(mean, outputs["mean"], caption=caption, decimals=decimals)
     caption_error = f"Standard errors over seeds. {caption}"
-    write_table(error, outputs["error"], caption=caption_error, decimals=decimals)
+    publish_table(error, outputs["error"], caption=caption_error, decimals=decimals)
     caption_balanced = f"Balanced accuracy. {caption}"
-    write_table(balanced, outputs["balanced"], caption=caption_balanced, decimals=decimals)
+    publish_table(balanced, outputs["balanced"], caption=caption_balanced, decimals=decimals)
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.correlation import (
+from distillweighted.analysis.correlation import (
     table2_correlation,
     table2_intervals,
     table2_other_coefficients,
 )
-from distillweighted.table_files import write_table
+from distillweighted.analysis.printed import publish_table
 
 
 def main(
@@ -23,15 +23,15 @@ def main(
     """Write correlations of similarity and accuracy, with bootstrap intervals."""
     students, scores = pd.read_csv(accuracy), pd.read_csv(similarity)
     table = table2_correlation(students, scores)
-    write_table(table, outputs["correlation"], decimals=2, caption=caption)
+    publish_table(table, outputs["correlation"], decimals=2, caption=caption)
     intervals = table2_intervals(students, scores, n_resamples=bootstrap)
-    write_table(intervals, outputs["intervals"], decimals=2, caption=caption)
+    publish_table(intervals, outputs["intervals"], decimals=2, caption=caption)
     others = table2_other_coefficients(students, scores)
-    write_table(others, outputs["others"], decimals=2, caption=caption)
+    publish_table(others, outputs["others"], decimals=2, caption=caption)
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

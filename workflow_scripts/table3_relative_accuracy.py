@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.correlation import table3_other_k, table3_relative_accuracy
-from distillweighted.table_files import write_table
+from distillweighted.analysis.correlation import table3_other_k, table3_relative_accuracy
+from distillweighted.analysis.printed import publish_table
 
 
 def main(
@@ -20,12 +20,14 @@ def main(
 ) -> None:
     """Write the accuracy of the best ranked sources' students relative to the best students'."""
     students, scores = pd.read_csv(accuracy), pd.read_csv(similarity)
-    write_table(table3_relative_accuracy(students, scores, k), outputs["relative"], caption=caption)
-    write_table(table3_other_k(students, scores, other_k), outputs["other_k"], caption=caption)
+    publish_table(
+        table3_relative_accuracy(students, scores, k), outputs["relative"], caption=caption
+    )
+    publish_table(table3_other_k(students, scores, other_k), outputs["other_k"], caption=caption)
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

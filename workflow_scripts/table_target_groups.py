@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from distillweighted.supplement import table_target_groups
-from distillweighted.table_files import write_table
+from distillweighted.analysis.printed import publish_table
+from distillweighted.analysis.supplement import table_target_groups
 
 
 def main(
@@ -25,11 +25,11 @@ def main(
         {group["name"]: group["targets"] for group in groups},
         default_p=default_p,
     )
-    write_table(table, output, caption=caption)
+    publish_table(table, output, caption=caption)
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

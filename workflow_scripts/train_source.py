@@ -6,16 +6,22 @@ from pathlib import Path
 
 import torch
 
-from distillweighted.checksums import fingerprint_files
-from distillweighted.data import read_image_names, read_label_matrix, read_labels, read_meta
-from distillweighted.devices import choose_device
-from distillweighted.image_store import open_pool
-from distillweighted.models import count_macs, count_parameters, load_model, save_model
-from distillweighted.pretraining import SourceSettings, accuracy, train_source
-from distillweighted.resumption import Checkpoint
-from distillweighted.scratch import scratch_copy
+from distillweighted.batches.views import make_view
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.files.scratch import scratch_copy
+from distillweighted.networks.cost import count_macs, count_parameters
+from distillweighted.networks.devices import choose_device
+from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.seeds import derive_seed
-from distillweighted.views import make_view
+from distillweighted.tasks.pools import open_pool
+from distillweighted.tasks.prepared import (
+    read_image_names,
+    read_label_matrix,
+    read_labels,
+    read_meta,
+)
+from distillweighted.training.resumption import Checkpoint
+from distillweighted.training.source import SourceSettings, accuracy, train_source
 
 
 def main(
@@ -103,7 +109,7 @@ def main(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         main(

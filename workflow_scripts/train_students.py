@@ -16,28 +16,24 @@ import numpy as np
 import pandas as pd
 import torch
 
-from distillweighted.batches import TargetBatches
-from distillweighted.checksums import fingerprint_files
-from distillweighted.data import read_image_names, read_meta, read_split
-from distillweighted.devices import choose_device
-from distillweighted.image_store import open_pool
-from distillweighted.models import (
-    build_model,
-    count_macs,
-    count_parameters,
-    load_model,
-    replace_head,
-    save_model,
-)
-from distillweighted.pretraining import channel_statistics
-from distillweighted.resumption import Checkpoint
-from distillweighted.scratch import scratch_copy
+from distillweighted.batches.normalization import channel_statistics
+from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.batches.views import make_view
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.files.scratch import scratch_copy
+from distillweighted.files.tables import write_table
+from distillweighted.files.tensors import load_tensors
+from distillweighted.networks.classifier import build_model, replace_head
+from distillweighted.networks.cost import count_macs, count_parameters
+from distillweighted.networks.devices import choose_device
+from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.seeds import derive_seed
-from distillweighted.source_outputs import load_inference
-from distillweighted.stored_tables import write_table
-from distillweighted.student_files import STUDENT_FILES, link_file
-from distillweighted.tensor_files import load_tensors
-from distillweighted.training import (
+from distillweighted.similarity.tables import read_weights
+from distillweighted.sources.outputs import load_inference
+from distillweighted.tasks.pools import open_pool
+from distillweighted.tasks.prepared import read_image_names, read_meta
+from distillweighted.tasks.splits import read_split
+from distillweighted.training.loop import (
     Outcome,
     Plan,
     PseudoLabels,
@@ -45,8 +41,8 @@ from distillweighted.training import (
     predict,
     train_students,
 )
-from distillweighted.views import make_view
-from distillweighted.weights import read_weights
+from distillweighted.training.resumption import Checkpoint
+from distillweighted.training.student_files import STUDENT_FILES, link_file
 
 log = logging.getLogger("distillweighted.train_students")
 
@@ -311,7 +307,7 @@ def _write_student(
 
 
 if "snakemake" in globals():
-    from distillweighted.joblog import job_log
+    from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
         inputs, params = snakemake.input, snakemake.params

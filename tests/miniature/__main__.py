@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.miniature import write_all
 from tests.miniature.bank import write_bank, write_torchvision_weights
 
-from distillweighted.datasets.registry import PAPER
+from distillweighted.tasks.datasets.registry import PAPER
 
 SOURCE_ARCHITECTURES = ("alexnet", "googlenet", "resnet18", "resnet50")
 SOURCE_TASKS = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distillweighted.normalization import IMAGENET
 from distillweighted.seeds import derive_seed
+from distillweighted.sources.published_statistics import IMAGENET
 
 from .pictures import make_picture
 
@@ -117,7 +117,7 @@ def _pictures():
     """Normalised pictures as networks see the miniature data sets', float [16, 3, 224, 224]."""
     import torch
 
-    from distillweighted.batches import normalize
+    from distillweighted.batches.normalization import normalize
 
     pictures = []
     for picture in range(16):

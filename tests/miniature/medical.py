@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from distillweighted.datasets.chestx import CLASSES
-from distillweighted.datasets.isic import LESIONS
+from distillweighted.tasks.datasets.chestx import CLASSES
+from distillweighted.tasks.datasets.isic import LESIONS
 
 from .pictures import make_picture, save_jpeg, write_lines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distillweighted.datasets.voc2007 import CLASSES
+from distillweighted.tasks.datasets.voc2007 import CLASSES
 
 from .pictures import is_test, make_picture, save_jpeg, vary_size, write_lines
 

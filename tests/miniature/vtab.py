@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from distillweighted.datasets.vtab_natural import UNREADABLE_SCENE
+from distillweighted.tasks.datasets.vtab_natural import UNREADABLE_SCENE
 from miniature.cifar import pickle_as_python2
 from miniature.pictures import is_test, make_picture, save_jpeg, vary_size, write_lines
 

@@ -20,9 +20,10 @@ import infer_source
 import score_similarity
 import split_target
 import train_students
-from distillweighted.batches import TargetBatches
-from distillweighted.data import write_task
-from distillweighted.models import build_model, save_model
+from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.networks.classifier import build_model
+from distillweighted.networks.model_files import save_model
+from distillweighted.tasks.prepared import write_task
 
 SOURCES = {"alexnet_tiny_a": "alexnet_tiny", "convnet_tiny_b": "convnet_tiny"}
 SOURCES["resnet50_tiny_c"] = "resnet50_tiny"

@@ -16,11 +16,12 @@ import prepare_data_set
 import split_target
 import train_source
 import train_students
-from distillweighted.data import DataError, read_image_names, read_meta
-from distillweighted.image_store import open_pool
-from distillweighted.models import load_model
-from distillweighted.source_outputs import load_inference
-from distillweighted.views import make_view
+from distillweighted.batches.views import make_view
+from distillweighted.errors import DataError
+from distillweighted.networks.model_files import load_model
+from distillweighted.sources.outputs import load_inference
+from distillweighted.tasks.pools import open_pool
+from distillweighted.tasks.prepared import read_image_names, read_meta
 
 VIEW = {"kind": "resized_crop", "size": 48, "min_scale": 0.5, "flip": True}
 INITIAL = "resnet18_imagenet"

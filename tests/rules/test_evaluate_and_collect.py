@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import collect_accuracy
-from distillweighted.checksums import DamagedError
-from distillweighted.data import read_labels
+from distillweighted.errors import DamagedError
+from distillweighted.tasks.prepared import read_labels
 
 CONTRACT = {
     *("target", "recipe", "method", "p", "seed", "student", "accuracy", "balanced_accuracy"),

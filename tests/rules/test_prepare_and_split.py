@@ -6,8 +6,8 @@ import pytest
 
 import prepare_task
 import split_target
-from distillweighted.data import read_image_names, read_labels, read_meta
-from distillweighted.embedded import class_names, generate
+from distillweighted.tasks.embedded import class_names, generate
+from distillweighted.tasks.prepared import read_image_names, read_labels, read_meta
 
 
 def test_prepare_task_writes_what_the_generator_gives(tmp_path):

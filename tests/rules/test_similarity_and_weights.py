@@ -7,8 +7,9 @@ from safetensors.numpy import load_file
 
 import score_similarity
 from distillweighted.seeds import derive_seed
-from distillweighted.similarity import METRICS, draw_probe
-from distillweighted.source_outputs import save_inference
+from distillweighted.similarity.metrics.registry import METRICS
+from distillweighted.similarity.probe import draw_probe
+from distillweighted.sources.outputs import save_inference
 from distillweighted.weights import random_weights
 
 # Not in the order of names, as a table may be.

@@ -9,11 +9,12 @@ import torch
 from safetensors.numpy import load_file
 
 import train_students
-from distillweighted.data import checksum, read_image_names
-from distillweighted.models import build_model, load_model, save_model
-from distillweighted.resumption import TrainingStopped
-from distillweighted.source_outputs import save_inference
-from distillweighted.training import predict
+from distillweighted.networks.classifier import build_model
+from distillweighted.networks.model_files import load_model, save_model
+from distillweighted.sources.outputs import save_inference
+from distillweighted.tasks.prepared import checksum, read_image_names
+from distillweighted.training.loop import predict
+from distillweighted.training.resumption import TrainingStopped
 
 RECIPES = (
     "distill_single-alexnet_tiny_a",

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillweighted.checksums import DamagedError
-from distillweighted.data import (
-    DataError,
+from distillweighted.errors import DamagedError, DataError
+from distillweighted.files.tables import read_table, write_table
+from distillweighted.networks.classifier import build_model
+from distillweighted.networks.model_files import load_model, save_model
+from distillweighted.similarity.tables import read_scores, read_weights
+from distillweighted.sources.outputs import load_inference, save_inference
+from distillweighted.tasks.pools import open_pool, write_ragged
+from distillweighted.tasks.prepared import (
     read_image_names,
     read_label_matrix,
     read_labels,
     read_meta,
-    read_split,
     write_task,
 )
-from distillweighted.image_store import open_pool, write_ragged
-from distillweighted.models import build_model, load_model, save_model
-from distillweighted.source_outputs import load_inference, save_inference
-from distillweighted.stored_tables import read_table, write_table
-from distillweighted.weights import read_scores, read_weights
+from distillweighted.tasks.splits import read_split
 
 EXAMPLES = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 RNG = np.random.default_rng(0)

@@ -16,10 +16,10 @@ from miniature.vtab import WRITERS as VTAB_WRITERS
 from PIL import Image, PngImagePlugin
 from scipy.io import savemat
 
-from distillweighted.data import DataError
-from distillweighted.datasets.cifar import read_batch
-from distillweighted.datasets.folders import read_class_folders
-from distillweighted.datasets.reading import (
+from distillweighted.errors import DataError
+from distillweighted.tasks.datasets.cifar import read_batch
+from distillweighted.tasks.datasets.folders import read_class_folders
+from distillweighted.tasks.datasets.reading import (
     MAX_BYTES,
     open_rgb,
     read_bytes,
@@ -27,7 +27,7 @@ from distillweighted.datasets.reading import (
     read_fields,
     read_matlab,
 )
-from distillweighted.datasets.registry import DATASETS
+from distillweighted.tasks.datasets.registry import DATASETS
 
 MINI = {"classes": 2, "per_class": 4, "seed": 0}
 
@@ -277,7 +277,7 @@ def test_a_small_pickle_takes_little_memory(name, tmp_path):
 def test_folded_labels_are_named_by_their_type(tmp_path):
     import pickle
 
-    from distillweighted.datasets.cifar import read_images
+    from distillweighted.tasks.datasets.cifar import read_images
 
     fold = ()
     for _ in range(60):
@@ -289,7 +289,7 @@ def test_folded_labels_are_named_by_their_type(tmp_path):
 
 
 def test_a_matlab_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("distillweighted.datasets.reading.MAX_BYTES", 2**24)
+    monkeypatch.setattr("distillweighted.tasks.datasets.reading.MAX_BYTES", 2**24)
     path = tmp_path / "a.mat"
     packed = zlib.compress(struct.pack("<II", 14, 2**25) + bytes(2**25), 9)
     savemat(path, {})

@@ -45,6 +45,41 @@ def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
     assert "snakemake" not in path.read_text(encoding="utf-8").lower()
 
 
+# What lies on the ground, then the rooms, each above what it may import.
+ROOMS = ["errors", "seeds", "methods", "losses", "weights"]
+ROOMS += ["files", "analysis", "tasks", "networks", "similarity", "batches", "sources", "training"]
+ROOMS += ["workflow", "__main__"]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_imports_only_go_down(path: Path) -> None:
+    package = ROOT / "workflow_scripts/distillweighted"
+    own = path.relative_to(package).with_suffix("").parts[0]
+    if own == "__init__":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "distillweighted":
+            modules = [f"distillweighted.{alias.name}" for alias in node.names]
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        for module in modules:
+            if module.startswith("distillweighted.") and module != "distillweighted.__version__":
+                room = module.split(".")[1]
+                assert room == own or ROOMS.index(room) < ROOMS.index(own), module
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.parent.name))
+def test_a_room_opens_with_what_it_is_for_and_does_nothing(path: Path) -> None:
+    """What an `__init__` does would count in the fingerprint of all that passes through it."""
+    package = ROOT / "workflow_scripts/distillweighted"
+    if path.name != "__init__.py" or path.parent.parent != package:
+        return
+    docstring, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+    assert ast.unparse(docstring).strip("'\"")
+    assert all(ast.unparse(node).startswith(("from distillweighted.", "__all__")) for node in rest)
+
+
 def test_functions_of_the_rules_are_in_common() -> None:
     defining = {path.name for path in RULE_FILES if re.search(r"^\s*def ", path.read_text(), re.M)}
     assert defining == {"common.smk"}

@@ -1,0 +1,147 @@
+"""Order, crops and views of batches: what makes the comparison of students a paired one."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distillweighted.batches import target_batches as module
+from distillweighted.batches.normalization import normalize
+from distillweighted.batches.target_batches import IndexStream, TargetBatches
+from distillweighted.batches.views import PaddedCrop
+
+KINDS = ("labeled", "other labeled size", "unlabeled", "strong")
+
+
+def numbered_images(n, size=8):
+    """Images of one colour each: row i has the value i, which no crop changes."""
+    return np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, size, size, 3))
+
+
+def rows_of(images):
+    values = images[:, 0, 0, 0]
+    assert (images == values[:, None, None, None]).all()
+    return values.long()
+
+
+def target_batches(seed=0, padding=2, images=None):
+    """20 images, the even ones labelled with row // 2."""
+    rows = np.arange(20)
+    images = numbered_images(20) if images is None else images
+    return TargetBatches(
+        images, rows[::2], rows[::2] // 2, rows[1::2], view=PaddedCrop(padding), seed=seed
+    )
+
+
+def ask(batches, kind, step):
+    if kind == "labeled":
+        return batches.labeled(4)
+    if kind == "other labeled size":
+        return batches.labeled(7)
+    if kind == "unlabeled":
+        return batches.unlabeled(4)
+    return (batches.unlabeled_strong(4, step),)
+
+
+@given(st.integers(1, 12), st.integers(1, 30), st.integers(0, 2**63 - 1))
+@settings(max_examples=50, deadline=None)
+def test_every_pass_of_a_stream_is_a_permutation(n, size, seed):
+    indices = np.arange(100, 100 + n)
+    stream, again = IndexStream(indices, size, seed=seed), IndexStream(indices, size, seed=seed)
+    drawn = [stream.next() for _ in range(n * 3)]
+    assert [len(batch) for batch in drawn] == [size] * (n * 3)
+    np.testing.assert_array_equal(drawn, [again.next() for _ in range(n * 3)])
+    for one_pass in np.concatenate(drawn).reshape(-1, n):
+        np.testing.assert_array_equal(np.sort(one_pass), indices)
+
+
+def test_passes_and_seeds_differ_in_order():
+    stream = IndexStream(np.arange(50), 50, seed=0)
+    orders = {tuple(stream.next()) for _ in range(4)}
+    orders.add(tuple(IndexStream(np.arange(50), 50, seed=1).next()))
+    assert len(orders) == 5
+
+
+def test_a_stream_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="nothing to draw"):
+        IndexStream(np.arange(0), 4, seed=0)
+
+
+def test_normalize_by_hand():
+    image = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    floats = normalize(image, [0.5, 0.2, 0.0], [0.5, 0.1, 0.25])
+    assert floats.dtype == torch.float32
+    np.testing.assert_allclose(floats[0, :, 1, 0].numpy(), [-1, 0, 4], atol=1e-6)
+    assert image[0, 1, 0, 0] == 51  # the input stays
+
+
+@given(st.permutations(list(KINDS) * 2))
+@settings(max_examples=15, deadline=None)
+def test_a_step_is_the_same_for_all_who_ask_in_any_order(order):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    first, second = target_batches(images=images), target_batches(images=images)
+    for step in range(1, 4):
+        first.next_step()
+        second.next_step()
+        expected = {kind: ask(first, kind, step) for kind in KINDS}
+        for kind in order:
+            for tensor, wanted in zip(ask(second, kind, step), expected[kind], strict=True):
+                assert torch.equal(tensor, wanted)
+
+
+def test_steps_and_seeds_give_other_batches():
+    batches, other = target_batches(), target_batches(seed=1)
+    batches.next_step()
+    other.next_step()
+    for kind in ("labeled", "unlabeled"):
+        first = ask(batches, kind, 1)[0]
+        assert not torch.equal(first, ask(other, kind, 1)[0])
+    before = rows_of(batches.labeled(10)[0])
+    batches.next_step()
+    assert not torch.equal(before, rows_of(batches.labeled(10)[0]))
+
+
+def test_labels_belong_to_the_images():
+    batches = target_batches()
+    seen = set()
+    for _ in range(6):
+        batches.next_step()
+        images, labels = batches.labeled(4)
+        rows = rows_of(images)
+        assert torch.equal(labels, rows // 2)
+        assert (rows % 2 == 0).all()
+        seen |= set(rows.tolist())
+    assert seen == set(range(0, 20, 2))
+
+
+def test_unlabeled_never_yields_a_labelled_row():
+    batches = target_batches()
+    seen = set()
+    for _ in range(6):
+        batches.next_step()
+        images, rows = batches.unlabeled(4)
+        assert torch.equal(rows_of(images), rows)
+        seen |= set(rows.tolist())
+    assert seen == set(range(1, 20, 2))
+
+
+def test_strong_views_are_of_the_same_rows(monkeypatch):
+    monkeypatch.setattr(module, "strong_augmentation", lambda images, *, seed: images)
+    batches = target_batches()
+    for step in range(1, 4):
+        batches.next_step()
+        strong = batches.unlabeled_strong(4, step)
+        assert torch.equal(rows_of(strong), batches.unlabeled(4)[1])
+
+
+def test_strong_views_change_with_the_step():
+    images = np.broadcast_to(
+        np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8), (20, 8, 8, 3)
+    )
+    batches = target_batches(images=images)
+    views = set()
+    for step in range(1, 5):
+        batches.next_step()
+        views.add(batches.unlabeled_strong(4, step).numpy().tobytes())
+    assert len(views) == 4

@@ -1,0 +1,272 @@
+"""Fingerprints: what redoes work, and which code each rule depends on."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.workflow.fingerprint import fingerprint_code, import_closure
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPTS = ROOT / "workflow_scripts"
+
+TREE = {
+    "script.py": "from distillweighted.a import f\n\nprint(f())\n",
+    "distillweighted/__init__.py": '"""Library."""\n\n__version__ = "1"\n',
+    "distillweighted/a.py": '"""Docs."""\n\nX = 1\n\n\ndef f():\n    """Docs."""\n    return X\n',
+    "distillweighted/b.py": "Y = 2\n",
+    "distillweighted/c.py": "from distillweighted import b\n",
+    "distillweighted/plots/__init__.py": (
+        '"""Plots."""\n\nfrom distillweighted.plots.one import draw_one\n'
+        'from .two import draw_two\n\n__all__ = ["draw_one", "draw_two"]\n'
+    ),
+    "distillweighted/plots/one.py": "from . import style\n\n\ndef draw_one():\n    pass\n",
+    "distillweighted/plots/two.py": "from ..b import Y\n\n\ndef draw_two():\n    pass\n",
+    "distillweighted/plots/style.py": "WIDTH = 1\n",
+    "distillweighted/tasks/__init__.py": "from distillweighted.tasks import x\n\nTASKS = [x]\n",
+    "distillweighted/tasks/x.py": "Z = 3\n",
+    "distillweighted/tasks/y.py": "Z = 4\n",
+    "distillweighted/tasks/table.csv": "a,b\n1,2\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A small library with a script beside it."""
+    for name, text in TREE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def closure_of(tree: Path, source: str) -> set[str]:
+    """What a script with this source imports, as names without folder and ending."""
+    script = tree / "script.py"
+    script.write_text(source)
+    found = import_closure(script) - {script.resolve()}
+    package = tree.resolve() / "distillweighted"
+    return {str(path.relative_to(package).with_suffix("")) for path in found}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# A comment.\nX = 1  # another\n\n\n\n\ndef f():\n\n    return (X)",
+        '"""Other."""\n\nX = 1\n"""What X is."""\n\n\ndef f():\n    """More."""\n    return X\n',
+        "X = 1\ndef f(): return X\n",
+    ],
+)
+def test_comments_docstrings_and_formatting_do_not_count(tree: Path, text: str) -> None:
+    before = fingerprint_code(tree / "script.py")
+    (tree / "distillweighted/a.py").write_text(text)
+    assert fingerprint_code(tree / "script.py") == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X = 2\n\n\ndef f():\n    return X\n",
+        "X = 1\n\n\ndef f(y=0):\n    return X\n",
+        "X = 1\n\n\ndef f():\n    return 'Docs.'\n",
+        "X = 1.0\n\n\ndef f():\n    return X\n",
+        "def f():\n    return X\n\n\nX = 1\n",
+    ],
+)
+def test_code_counts(tree: Path, text: str) -> None:
+    before = fingerprint_code(tree / "script.py")
+    (tree / "distillweighted/a.py").write_text(text)
+    assert fingerprint_code(tree / "script.py") != before
+
+
+def test_only_imported_modules_count(tree: Path) -> None:
+    before = fingerprint_code(tree / "script.py")
+    (tree / "distillweighted/b.py").write_text("Y = 3\n")
+    (tree / "distillweighted/__init__.py").write_text('__version__ = "2"\n')
+    assert fingerprint_code(tree / "script.py") == before
+    (tree / "script.py").write_text("from distillweighted.a import f\n\nprint(f)\n")
+    assert fingerprint_code(tree / "script.py") != before
+
+
+def test_the_fingerprint_does_not_depend_on_the_folder_or_on_order(
+    tree: Path, tmp_path_factory
+) -> None:
+    other = tmp_path_factory.mktemp("elsewhere")
+    for name, text in TREE.items():
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_text(text)
+    (tree / "second.py").write_text("import distillweighted.b\n")
+    (other / "second.py").write_text("import distillweighted.b\n")
+    both = fingerprint_code(tree / "script.py", tree / "second.py")
+    assert both == fingerprint_code(other / "second.py", other / "script.py")
+    assert both != fingerprint_code(tree / "script.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import os, numpy", set()),
+        ("import distillweighted", set()),
+        ("import distillweighted.b", {"b"}),
+        ("from distillweighted import c", {"c", "b"}),
+        ("from distillweighted.c import b", {"c", "b"}),
+        ("def f():\n    from distillweighted import b\n", {"b"}),
+        ("if True:\n    import distillweighted.b as name\n", {"b"}),
+        # A package that only passes names on does not tie its modules together ...
+        ("from distillweighted.plots import style", {"plots/style"}),
+        ("import distillweighted.plots.style", {"plots/style"}),
+        ("from distillweighted.plots.one import draw_one", {"plots/one", "plots/style"}),
+        # ... unless a name is taken from it.
+        (
+            "from distillweighted.plots import draw_one",
+            {"plots/__init__", "plots/one", "plots/two", "plots/style", "b"},
+        ),
+        # A package that does something of its own is run whatever is taken from it.
+        ("from distillweighted.tasks import y", {"tasks/__init__", "tasks/x", "tasks/y"}),
+        ("import distillweighted.tasks.y", {"tasks/__init__", "tasks/x", "tasks/y"}),
+        ("from distillweighted.tasks import TASKS", {"tasks/__init__", "tasks/x"}),
+        ("from distillweighted.plots.two import draw_two", {"plots/two", "b"}),
+    ],
+)
+def test_import_closure(tree: Path, source: str, expected: set[str]) -> None:
+    assert closure_of(tree, source) == expected
+
+
+def test_tables_in_an_imported_package_count(tree: Path) -> None:
+    script = tree / "script.py"
+    for source, counts in (("from distillweighted.tasks import y", True), ("import math", False)):
+        script.write_text(source)
+        before = fingerprint_code(script)
+        with open(tree / "distillweighted/tasks/table.csv", "a") as file:
+            file.write("3,4\n")
+        assert (fingerprint_code(script) != before) is counts
+
+
+def test_fingerprint_files(tmp_path: Path) -> None:
+    one, two, same = (tmp_path / name for name in ("one", "two", "same"))
+    one.write_bytes(b"ab")
+    two.write_bytes(b"c")
+    same.write_bytes(b"ab")
+    assert fingerprint_files([one, two]) == fingerprint_files([same, two])
+    assert fingerprint_files([one, two]) != fingerprint_files([two, one])
+    joined, rest = tmp_path / "joined", tmp_path / "rest"
+    joined.write_bytes(b"a")
+    rest.write_bytes(b"bc")
+    assert fingerprint_files([one, two]) != fingerprint_files([joined, rest])
+
+
+# The real scripts.
+
+
+def modules_of(script: str) -> set[str]:
+    """The library's modules that a script depends on, as in `figures/style`."""
+    package = SCRIPTS / "distillweighted"
+    found = import_closure(SCRIPTS / f"{script}.py") - {SCRIPTS / f"{script}.py"}
+    return {str(path.relative_to(package).with_suffix("")) for path in found}
+
+
+def test_the_librarys_own_init_holds_nothing_but_the_version() -> None:
+    # It is not fingerprinted.
+    tree = ast.parse((SCRIPTS / "distillweighted/__init__.py").read_text())
+    docstring, version = tree.body
+    assert isinstance(docstring, ast.Expr)
+    assert ast.unparse(version).startswith("__version__ = ")
+
+
+FIGURES = sorted(path.stem for path in SCRIPTS.glob("fig*.py"))
+
+
+def rooms_of(script: str) -> set[str]:
+    return {name.split("/")[0] for name in modules_of(script)}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_depends_on_no_other_and_on_no_training(name: str) -> None:
+    modules = modules_of(name)
+    assert {f"analysis/figures/{name}", "analysis/figures/style", "workflow/joblog"} <= modules
+    assert not {f"analysis/figures/{other}" for other in FIGURES if other != name} & modules
+    assert rooms_of(name) <= {"analysis", "methods", "workflow"}
+    assert {module for module in modules if module.startswith("workflow")} == {"workflow/joblog"}
+
+
+def test_dependencies_of_weights_and_training() -> None:
+    weights = modules_of("compute_weights")
+    assert {"weights", "seeds", "similarity/tables"} <= weights
+    assert rooms_of("compute_weights") == {
+        "errors", "files", "seeds", "similarity", "weights", "workflow"
+    }  # fmt: skip
+    assert not [name for name in weights if name.startswith("similarity/metrics")]
+    training = modules_of("train_students")
+    assert {
+        "training/loop", "losses", "batches/target_batches", "networks/classifier", "seeds",
+        "sources/outputs",
+    } <= training  # fmt: skip
+    assert not {"analysis", "methods"} & rooms_of("train_students")
+    foreign = ("similarity/metrics", "tasks/embedded", "tasks/datasets", "sources/published")
+    assert not [name for name in training if name.startswith(foreign)]
+    planning = {name for name in training if name.startswith("workflow")}
+    assert planning == {"workflow/joblog"}
+    assert {"similarity/metrics/parc", "similarity/metrics/cka"} <= modules_of("score_similarity")
+    assert {"tasks/embedded/__init__", "tasks/embedded/glyphs"} <= modules_of("prepare_task")
+    assert "analysis/paper_numbers/__init__" in modules_of("comparison_with_paper")
+
+
+WITHOUT_TORCH = [
+    "compute_weights",
+    "score_similarity",
+    "split_target",
+    "evaluate_student",
+    "prepare_task",
+    "collect_accuracy",
+    "comparison_with_paper",
+    "describe_run",
+    *sorted(path.stem for path in SCRIPTS.glob("table*.py")),
+    *FIGURES,
+]
+
+# Importing a module that imports torch fails; each script is judged on its own.
+PROBE = """
+import importlib, json, sys
+
+class Refuse:
+    asked = []
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "timm"):
+            Refuse.asked.append(name)
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+found = {}
+for script in json.loads(sys.argv[1]):
+    Refuse.asked.clear()
+    try:
+        importlib.import_module(script)
+    except ImportError as error:
+        if not Refuse.asked:
+            raise
+    found[script] = list(Refuse.asked)
+    for name in [name for name in sys.modules if name.split(".")[0] == "distillweighted"]:
+        del sys.modules[name]
+print(json.dumps(found))
+"""
+
+
+def test_scripts_that_only_count_or_plot_never_load_torch() -> None:
+    asked = {*WITHOUT_TORCH, "train_students"}
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE, json.dumps(sorted(asked))],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found.pop("train_students"), "the probe sees no import of torch"
+    assert len(found) == len(WITHOUT_TORCH) >= 16
+    assert {script: names for script, names in found.items() if names} == {}

@@ -1,0 +1,371 @@
+"""The grid of students: which there are, each once, and who trains with whom."""
+
+import copy
+import math
+import re
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distillweighted.workflow import grid
+
+PAPER_TARGETS = ["cifar10", "cub200", "chestx", "eurosat", "isic", "nabird", "oxford_pets"]
+PAPER_TARGETS += ["stanford_dogs"]
+PAPER_TASKS = ["cifar10", "cub200", "caltech101", "nabird", "oxford_pets", "stanford_dogs"]
+PAPER_TASKS += ["voc2007"]
+PAPER_ARCHITECTURES = ["alexnet", "googlenet", "resnet18", "resnet50"]
+BANK = {"from": "bank", "multi_label_outputs": "softmax"}
+LABELS = {"label_fraction": 0.2, "other_label_fractions": []}
+
+
+def make_config(**changes: Any) -> dict[str, Any]:
+    """The paper's grid as a complete configuration, with dotted paths (a__b) replaced."""
+    config: dict[str, Any] = {
+        "targets": list(PAPER_TARGETS),
+        "seeds": [0],
+        "sources": [
+            {**BANK, "architectures": list(PAPER_ARCHITECTURES), "tasks": list(PAPER_TASKS)}
+        ],
+        "exclude": [],
+        "methods": {
+            "distill_single": True,
+            "distill_weighted": [0.0, 1.0, 12.0, math.inf],
+            "distill_inverse": True,
+            "distill_random_weights": 2,
+        },
+        "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
+        "baselines": {"in_transfer": True, "in_fixmatch": True, "source_architectures": None},
+        "training": {"cohort": 8, **LABELS},
+    }
+    for path, value in changes.items():
+        *above, last = path.split("__")
+        place = config
+        for part in above:
+            place = place[part]
+        place[last] = value
+    return config
+
+
+def recipes_of(config: dict[str, Any], target: str) -> list[str]:
+    """The recipes of a target's students in the first seed."""
+    students = grid.student_grid(config)
+    first = (students["target"] == target) & (students["seed"] == config["seeds"][0])
+    return students.loc[first, "recipe"].tolist()
+
+
+def test_the_papers_grid_has_204_single_source_students() -> None:
+    students = grid.student_grid(make_config())
+    singles = students[students["method"] == "distill_single"]
+    assert len(singles) == 204
+    counts = singles.groupby("target").size()
+    own = set(PAPER_TARGETS) & set(PAPER_TASKS)
+    assert counts.to_dict() == {name: 24 if name in own else 28 for name in PAPER_TARGETS}
+    assert Counter(counts) == {24: 5, 28: 3}
+    assert not any(
+        source.endswith(f"_{name}") for source, name in zip(singles.source, singles.target)
+    )
+
+
+def test_the_papers_grid_of_one_target() -> None:
+    students = grid.student_grid(make_config(seeds=[0, 5]))
+    assert list(students.columns) == grid.COLUMNS
+    isic = students[(students["target"] == "isic") & (students["seed"] == 5)]
+    others = isic[isic["method"] != "distill_single"].set_index("recipe")
+    assert set(others.index) == {
+        "distill_weighted-p0",
+        "distill_weighted-p1",
+        "distill_weighted-p12",
+        "distill_inverse",
+        "distill_random_weights-draw0",
+        "distill_random_weights-draw1",
+        "in_transfer",
+        "in_fixmatch",
+        *(f"in_transfer-{name}" for name in PAPER_ARCHITECTURES),
+        *(f"finetune_selected_source-{name}" for name in PAPER_ARCHITECTURES),
+    }
+    assert others.loc["distill_weighted-p12", "p"] == 12
+    assert others["p"].notna().sum() == 3
+    assert others["source"].isna().all()
+    assert others.loc["distill_random_weights-draw1", "draw"] == 1
+    assert (others["draw"] >= 0).sum() == 2
+    by_architecture = others["student"].to_dict()
+    assert by_architecture["in_transfer-resnet18"] == "resnet18"
+    assert by_architecture["finetune_selected_source-alexnet"] == "alexnet"
+    assert by_architecture["in_transfer"] == by_architecture["in_fixmatch"] == "mobilenetv3"
+    single = isic[isic["recipe"] == "distill_single-resnet50_voc2007"].iloc[0]
+    assert (single["source"], single["student"]) == ("resnet50_voc2007", "mobilenetv3")
+    assert math.isnan(single["p"]) and single["draw"] == -1
+
+
+def test_nearest_is_trained_only_where_no_single_is() -> None:
+    assert "distill_weighted-pinf" not in recipes_of(make_config(), "isic")
+    alone = recipes_of(make_config(methods__distill_single=False), "isic")
+    assert alone.count("distill_weighted-pinf") == 1
+    assert not any(recipe.startswith("distill_single") for recipe in alone)
+    never = make_config(methods__distill_single=False, methods__distill_weighted=[12.0])
+    assert "distill_weighted-pinf" not in recipes_of(never, "isic")
+
+
+def test_methods_and_baselines_can_be_switched_off() -> None:
+    config = make_config(
+        methods={
+            "distill_single": False,
+            "distill_weighted": [],
+            "distill_inverse": False,
+            "distill_random_weights": 0,
+        },
+        baselines={"in_transfer": False, "in_fixmatch": False, "source_architectures": []},
+    )
+    students = grid.student_grid(config)
+    assert students.empty and list(students.columns) == grid.COLUMNS
+
+
+def test_the_students_own_architecture_has_no_second_in_transfer() -> None:
+    config = make_config(student__architecture="resnet18")
+    recipes = recipes_of(config, "isic")
+    assert "in_transfer-resnet18" not in recipes
+    assert {"in_transfer", "in_transfer-alexnet", "finetune_selected_source-resnet18"} <= {*recipes}
+
+
+def test_no_in_transfer_of_other_architectures_from_a_random_start() -> None:
+    recipes = recipes_of(make_config(student__initialization="random"), "isic")
+    assert not any(recipe.startswith("in_transfer-") for recipe in recipes)
+    assert "in_transfer" in recipes
+
+
+def test_fine_tuning_only_where_the_architecture_has_a_source() -> None:
+    groups = [
+        {**BANK, "architectures": ["alexnet"], "tasks": ["cub200"]},
+        {**BANK, "architectures": ["resnet18"], "tasks": ["cub200", "voc2007"]},
+    ]
+    config = make_config(sources=groups)
+    assert "finetune_selected_source-alexnet" in recipes_of(config, "isic")
+    own = recipes_of(config, "cub200")
+    assert "finetune_selected_source-alexnet" not in own
+    assert {"finetune_selected_source-resnet18", "in_transfer-alexnet"} <= {*own}
+
+
+def test_chosen_baseline_architectures() -> None:
+    config = make_config(baselines__source_architectures=["resnet50"])
+    assert grid.baseline_architectures(config) == ["resnet50"]
+    assert grid.baseline_architectures(make_config()) == PAPER_ARCHITECTURES
+    chosen = [r for r in recipes_of(config, "isic") if r.startswith(("in_transfer-", "finetune"))]
+    assert chosen == ["in_transfer-resnet50", "finetune_selected_source-resnet50"]
+
+
+def test_exclusions_by_source_and_by_task_with_reasons() -> None:
+    config = make_config(
+        exclude=[
+            {"target": "cub200", "sources": ["nabird", "alexnet_voc2007", "cub200"]},
+            {"target": "isic", "sources": ["resnet18_voc2007"]},
+        ]
+    )
+    before = copy.deepcopy(config)
+    excluded = grid.excluded_sources(config, "cub200")
+    own = {f"{name}_cub200": "trained on the target's own task" for name in PAPER_ARCHITECTURES}
+    listed = [f"{name}_nabird" for name in PAPER_ARCHITECTURES] + ["alexnet_voc2007"]
+    assert excluded == {**own, **dict.fromkeys(listed, "listed under `exclude`")}
+    assert grid.excluded_sources(config, "isic") == {"resnet18_voc2007": "listed under `exclude`"}
+    assert grid.excluded_sources(config, "eurosat") == {}
+    names = [source.name for source in grid.admissible_sources(config, "cub200")]
+    assert names == sorted(names) and len(names) == 28 - 9
+    assert not set(names) & set(excluded)
+    assert config == before
+
+
+def test_sources_are_sorted_by_name_whatever_the_order_of_the_configuration() -> None:
+    sources = grid.list_sources(make_config())
+    assert len(sources) == 28
+    assert [s.name for s in sources] == sorted(s.name for s in sources)
+    turned = [{**BANK, "architectures": PAPER_ARCHITECTURES[::-1], "tasks": PAPER_TASKS[::-1]}]
+    assert grid.list_sources(make_config(sources=turned)) == sources
+    assert sources[0] == grid.SourceModel("alexnet_caltech101", "alexnet", "caltech101", "bank")
+
+
+def test_every_label_fraction_is_a_replicate_of_every_seed() -> None:
+    config = make_config(seeds=[0, 5], training__other_label_fractions=[0.05])
+    assert grid.list_replicates(config) == [
+        grid.Replicate("0", 0, 0.2),
+        grid.Replicate("5", 5, 0.2),
+        grid.Replicate("0-labels0.05", 0, 0.05),
+        grid.Replicate("5-labels0.05", 5, 0.05),
+    ]
+    students = grid.student_grid(config)
+    assert len(students) == 2 * len(grid.student_grid(make_config(seeds=[0, 5])))
+    few = students[students["label_fraction"] == 0.05]
+    assert set(few["replicate"]) == {"0-labels0.05", "5-labels0.05"}
+
+
+def test_a_student_may_start_from_its_nearest_source() -> None:
+    config = make_config(
+        student={"architecture": "resnet50", "initialization": "nearest_source"},
+        baselines={"in_transfer": False, "in_fixmatch": False, "source_architectures": []},
+    )
+    assert "finetune_selected_source-resnet50" in grid.weight_recipes(config)
+    assert not grid.student_grid(config)["recipe"].str.contains("transfer|finetune").any()
+
+
+def test_weight_recipes() -> None:
+    config = make_config(
+        methods__distill_weighted=[0.0, 0.5], baselines__source_architectures=["alexnet"]
+    )
+    recipes = grid.weight_recipes(config)
+    plain = {"p": None, "draw": -1, "architecture": None}
+    weighted = {**plain, "method": "distill_weighted"}
+    random = {**plain, "method": "distill_random_weights"}
+    assert recipes == {
+        "distill_weighted-p0": {**weighted, "p": 0.0},
+        "distill_weighted-p0.5": {**weighted, "p": 0.5},
+        "distill_weighted-pinf": {**weighted, "p": "inf"},  # names the nearest source
+        "distill_inverse": {**plain, "method": "distill_inverse"},
+        "distill_random_weights-draw0": {**random, "draw": 0},
+        "distill_random_weights-draw1": {**random, "draw": 1},
+        "finetune_selected_source-alexnet": {
+            **plain,
+            "method": "finetune_selected_source",
+            "architecture": "alexnet",
+        },
+    }
+
+
+@pytest.mark.parametrize("singles", [True, False])
+def test_every_student_of_several_sources_has_a_weight_recipe(singles: bool) -> None:
+    config = make_config(methods__distill_single=singles)
+    students = grid.student_grid(config)
+    needing = students["method"].isin([*grid.WEIGHTED_METHODS, "finetune_selected_source"])
+    assert set(students.loc[needing, "recipe"]) <= set(grid.weight_recipes(config))
+    assert not set(students.loc[~needing, "recipe"]) & set(grid.weight_recipes(config))
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(12, "12"), (12.0, "12"), (0.0, "0"), (-0.0, "0"), (0.5, "0.5"), (math.inf, "inf"),
+     (1e-05, "1e-05"), (100.0, "100"), (1e22, "1e+22"), (10.25, "10.25")],
+)  # fmt: skip
+def test_format_p(p: float, text: str) -> None:
+    assert grid.format_p(p) == text
+    assert grid.format_p(pd.Series([float(p)])[0]) == text  # a NumPy number too
+
+
+EXPONENTS = st.floats(min_value=0, allow_nan=False) | st.integers(0, 1000).map(float)
+
+
+@given(EXPONENTS)
+def test_format_p_can_be_read_back_and_stand_in_a_path(p: float) -> None:
+    # Reading back gives the same number, so two exponents never share a name.
+    text = grid.format_p(p)
+    assert float(text) == p
+    assert re.fullmatch(r"[0-9a-z.+-]+", text)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> dict[str, Any]:
+    """Complete configurations, with groups of sources that share nothing but names of tasks."""
+    names = st.sampled_from
+    split = draw(st.integers(1, 3))
+    tasks = st.lists(names(PAPER_TASKS), min_size=1, unique=True)
+    groups = [
+        {**BANK, "architectures": PAPER_ARCHITECTURES[:split], "tasks": draw(tasks)},
+        {**BANK, "architectures": PAPER_ARCHITECTURES[split:], "tasks": draw(tasks)},
+    ]
+    excluded = st.fixed_dictionaries(
+        {
+            "target": names(PAPER_TARGETS),
+            "sources": st.lists(names([*PAPER_TASKS, "alexnet_cub200"]), max_size=3),
+        }
+    )
+    architectures = st.lists(names(PAPER_ARCHITECTURES), unique=True)
+    return {
+        "targets": draw(st.lists(names(PAPER_TARGETS), min_size=1, max_size=3, unique=True)),
+        "seeds": draw(st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True)),
+        "sources": groups,
+        "exclude": draw(st.lists(excluded, max_size=2)),
+        "methods": {
+            "distill_single": draw(st.booleans()),
+            "distill_weighted": draw(st.lists(EXPONENTS, max_size=4, unique=True)),
+            "distill_inverse": draw(st.booleans()),
+            "distill_random_weights": draw(st.integers(0, 3)),
+        },
+        "student": {
+            "architecture": draw(names(["mobilenetv3", *PAPER_ARCHITECTURES])),
+            "initialization": draw(names(["imagenet", "random"])),
+        },
+        "baselines": {
+            "in_transfer": draw(st.booleans()),
+            "in_fixmatch": draw(st.booleans()),
+            "source_architectures": draw(st.none() | architectures),
+        },
+        "training": {
+            "cohort": draw(st.integers(1, 9)),
+            "label_fraction": 0.2,
+            "other_label_fractions": draw(st.lists(names([0.05, 0.1]), max_size=2, unique=True)),
+        },
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(configs())
+def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> None:
+    students = grid.student_grid(config)
+    assert not students.duplicated(["target", "replicate", "recipe"]).any()
+    # A recipe's name says all: no two recipes train the same thing either.
+    what = ["target", "replicate", "method", "p", "source", "draw", "student"]
+    assert not students.duplicated(what).any()
+    singles = students[students["method"] == "distill_single"]
+    for target, source in set(zip(singles["target"], singles["source"])):
+        assert source not in grid.excluded_sources(config, target)
+    assert not students["recipe"].str.contains("/").any()
+    inf = "distill_weighted-pinf" in set(students["recipe"])
+    methods = config["methods"]
+    assert inf == (math.inf in methods["distill_weighted"] and not methods["distill_single"])
+    assert f"in_transfer-{config['student']['architecture']}" not in set(students["recipe"])
+    for row in students[students["method"] == "finetune_selected_source"].itertuples():
+        usable = {s.architecture for s in grid.admissible_sources(config, row.target)}
+        assert row.student in usable
+
+
+def cohorts_of(config: dict[str, Any]) -> dict[tuple, str]:
+    """The cohort of every student."""
+    students = grid.student_grid(config)
+    keys = zip(students["target"], students["replicate"], students["recipe"])
+    return dict(zip(keys, students["cohort"]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(configs(), EXPONENTS)
+def test_cohorts(config: dict[str, Any], added: float) -> None:
+    cohorts = cohorts_of(config)
+    sizes = Counter((target, seed, cohort) for (target, seed, _), cohort in cohorts.items())
+    size = config["training"]["cohort"]
+    assert max(sizes.values(), default=0) <= size
+    # Full but for the last of each kind: three kinds of students.
+    for target in config["targets"]:
+        seed = str(config["seeds"][0])
+        partial = [n for (t, s, _), n in sizes.items() if (t, s) == (target, seed) and n < size]
+        assert len(partial) <= 3
+    # The same in every seed, so that a seed more changes nothing.
+    for (target, _, recipe), cohort in cohorts.items():
+        assert all(cohorts[target, str(seed), recipe] == cohort for seed in config["seeds"])
+    assert all(re.fullmatch(r"[\w.+-]+", cohort) for cohort in cohorts.values())
+    if added not in config["methods"]["distill_weighted"]:
+        longer = copy.deepcopy(config)
+        longer["methods"]["distill_weighted"].append(added)
+        later = cohorts_of(longer)
+        assert {key: later[key] for key in cohorts} == cohorts
+        trained = not (math.isinf(added) and config["methods"]["distill_single"])
+        new = {recipe for _, _, recipe in set(later) - set(cohorts)}
+        assert new == ({f"distill_weighted-p{grid.format_p(added)}"} if trained else set())
+
+
+def test_cohort_sizes_of_the_paper() -> None:
+    students = grid.student_grid(make_config())
+    isic = Counter(students.loc[students["target"] == "isic", "cohort"])
+    assert [isic[f"distill_single-{i}"] for i in range(5)] == [8, 8, 8, 4, 0]
+    assert isic["distill_weighted-0"] == 3
+    assert (isic["others-0"], isic["others-1"]) == (8, 5)
+    alone = grid.student_grid(make_config(training__cohort=1))
+    assert (alone["cohort"] == alone["recipe"]).all()

@@ -1,0 +1,38 @@
+"""The library on the command line.
+
+python -m distillweighted check FILE ...   whether configuration files can be run, running nothing
+python -m distillweighted show TABLE       a table1_accuracy.csv, for a terminal
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str]) -> str:
+    """What a command prints.
+
+    Raises:
+        ValueError: Where there is no such command, or what it reads cannot be used; says why.
+    """
+    command, *names = arguments or [""]
+    if command == "check":
+        from distillweighted.workflow.config_file import check_config_files
+
+        return check_config_files([Path(name) for name in names] or [Path("config.yaml")])
+    if command == "show" and len(names) == 1:
+        import pandas as pd
+
+        from distillweighted.analysis.printed import print_table1
+
+        return print_table1(pd.read_csv(names[0]))
+    raise ValueError(f"'{' '.join(arguments)}' is no command.\n{__doc__}")
+
+
+if __name__ == "__main__":
+    try:
+        print(main(sys.argv[1:]))
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))

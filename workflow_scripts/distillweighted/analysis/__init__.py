@@ -1,0 +1,1 @@
+"""What the paper prints: tables and figures from the accuracies of students (section 5)."""

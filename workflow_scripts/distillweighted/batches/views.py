@@ -1,0 +1,204 @@
+"""How images become what a network sees: the view for training, the strong one, the plain.
+
+All views are uint8 [n, 3, size, size]; a student normalises them. The draws of a batch depend on
+the generator alone, not on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distillweighted.tasks.pools import Pool, RaggedImages
+
+RESIZE_RATIO = 256 / 224
+"""Shorter side that an image is resized to before the middle is cut out, by the crop's size."""
+
+
+class View(Protocol):
+    """Turns rows of a pool into batches uint8 [n, 3, size, size]."""
+
+    def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """Weakly augmented images."""
+
+    def strong_base(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """What FixMatch's strong augmentation starts from."""
+
+    def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
+        """Images without augmentation, for inference and evaluation."""
+
+
+def make_view(settings: Mapping[str, Any], *, threads: int = 1) -> View:
+    """The view that a configuration asks for.
+
+    Args:
+        settings: `kind` and the arguments of that kind.
+        threads: CPU threads to work with.
+    """
+    settings = dict(settings)
+    kind = settings.pop("kind")
+    if kind == "padded_crop":
+        return PaddedCrop(**settings)
+    return ResizedCrop(**settings, parity=kind == "parc", threads=threads)
+
+
+@dataclass(frozen=True)
+class PaddedCrop:
+    """For images that have the network's size: shifts by up to `padding` pixels."""
+
+    padding: int
+
+    def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        return random_crop(_fixed(images, rows), self.padding, rng)
+
+    def strong_base(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        return _fixed(images, rows)
+
+    def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
+        return _fixed(images, rows)
+
+
+AS_STORED = PaddedCrop(0)
+"""Images that have the network's size, as they are."""
+
+
+def _fixed(images: Pool, rows: np.ndarray) -> Tensor:
+    # Fancy indexing copies, so the memory map stays read-only.
+    return torch.from_numpy(np.ascontiguousarray(images[rows])).permute(0, 3, 1, 2)
+
+
+def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tensor:
+    """Shift each image by up to `padding` pixels, filling with its mirrored border.
+
+    Args:
+        images: uint8 [n, 3, h, w].
+        padding: Largest shift in pixels; 0 leaves the images as they are.
+        rng: Draws one shift an image.
+    """
+    if padding == 0:
+        return images
+    n, _, height, width = images.shape
+    # torch pads no bytes by reflection, so numpy does.
+    margins = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    padded = torch.from_numpy(np.pad(images.numpy(), margins, mode="reflect"))
+    top, left = (torch.from_numpy(rng.integers(0, 2 * padding + 1, n)) for _ in range(2))
+    rows = top[:, None] + torch.arange(height)
+    columns = left[:, None] + torch.arange(width)
+    image = torch.arange(n)[:, None, None]
+    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class ResizedCrop:
+    """For images of any size: a random part, resized (Szegedy et al. 2015), and mirrored or not.
+
+    Without augmentation: the shorter side to 256/224 of `size`, then the middle.
+
+    Attributes:
+        size: Side of the views, in pixels.
+        min_scale: Smallest share of an image's area that a training view shows.
+        flip: Whether to mirror half of the training views.
+        parity: The transforms of the PARC code: a shorter side of 256/224 of `size` before the
+            random part, never mirrored; `whole` images are only resized.
+        whole: With `parity`, show whole images, as PARC does of CIFAR-10.
+        threads: CPU threads to resize with.
+    """
+
+    size: int
+    min_scale: float
+    flip: bool
+    parity: bool = False
+    whole: bool = False
+    threads: int = 1
+
+    def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        if self.parity and self.whole:
+            return self.plain(images, rows)
+        draws = rng.random((len(rows), 5))
+        jobs = zip(_load(images, rows), draws, strict=True)
+        return self._stack(lambda job: self._random_part(*job), list(jobs))
+
+    strong_base = train
+
+    def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
+        return self._stack(self._middle, _load(images, rows))
+
+    def _stack(self, work: Callable, items: Sequence) -> Tensor:
+        if self.threads == 1:
+            return torch.stack([work(item) for item in items])
+        with ThreadPoolExecutor(self.threads) as executor:
+            return torch.stack(list(executor.map(work, items)))
+
+    def _random_part(self, image: Tensor, draw: np.ndarray) -> Tensor:
+        from torchvision.transforms.v2 import functional as F
+
+        if self.parity:
+            image = F.resize(image, [round(self.size * RESIZE_RATIO)], antialias=True)
+        top, left, height, width = random_part(image.shape[1:], draw, min_scale=self.min_scale)
+        size = [self.size, self.size]
+        image = F.resized_crop(image, top, left, height, width, size, antialias=True)
+        return image.flip(2) if self.flip and draw[4] < 0.5 else image
+
+    def _middle(self, image: Tensor) -> Tensor:
+        from torchvision.transforms.v2 import functional as F
+
+        shorter = self.size if self.whole else round(self.size * RESIZE_RATIO)
+        return F.center_crop(F.resize(image, [shorter], antialias=True), [self.size] * 2)
+
+
+def _load(images: Pool, rows: np.ndarray) -> list[Tensor]:
+    """Images as uint8 [3, h, w]."""
+    arrays = images.load(rows) if isinstance(images, RaggedImages) else images[rows]
+    return [torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1) for array in arrays]
+
+
+def random_part(
+    shape: Sequence[int], draw: np.ndarray, *, min_scale: float
+) -> tuple[int, int, int, int]:
+    """A part of an image with a random area and an aspect ratio of 3/4 to 4/3, at a random place.
+
+    torchvision's RandomResizedCrop tries ten times for a part that fits and then takes the middle;
+    here a part that does not fit is shortened, so that one draw an image is enough.
+
+    Args:
+        shape: Height and width of the image.
+        draw: Four numbers in [0, 1): area, ratio, vertical and horizontal place.
+        min_scale: Smallest share of the area.
+
+    Returns:
+        top, left, height, width, inside the image.
+    """
+    height, width = shape
+    area = height * width * (min_scale + (1 - min_scale) * draw[0])
+    ratio = math.exp(math.log(3 / 4) + (math.log(4 / 3) - math.log(3 / 4)) * draw[1])
+    h = min(height, max(1, round(math.sqrt(area / ratio))))
+    w = min(width, max(1, round(math.sqrt(area * ratio))))
+    return int(draw[2] * (height - h + 1)), int(draw[3] * (width - w + 1)), h, w
+
+
+def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
+    """FixMatch's strong view: RandAugment, then Cutout (torchvision's RandomErasing).
+
+    Args:
+        images: uint8 [n, 3, h, w].
+        seed: Seed of all draws; the global random state is left as it was.
+    """
+    from torchvision.transforms import v2
+
+    transform = v2.Compose(
+        [
+            v2.RandAugment(num_ops=2, magnitude=10),
+            v2.RandomErasing(p=1.0, scale=(0.02, 0.25), value=127),
+        ]
+    )
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also seed CUDA's generator: a student draws from that.
+        torch.random.default_generator.manual_seed(seed)
+        return torch.stack([transform(image) for image in images])

@@ -1,7 +1,0 @@
-"""The public data sets, read in their published layouts."""
-
-from distillweighted.datasets.registry import DATASETS, PAPER
-from distillweighted.datasets.vtab_natural import VTAB_NATURAL
-from distillweighted.datasets.vtab_specialized import VTAB_SPECIALIZED
-
-__all__ = ["DATASETS", "PAPER", "VTAB_NATURAL", "VTAB_SPECIALIZED"]

@@ -1,0 +1,1 @@
+"""Files that one job writes and another reads, checked."""

@@ -1,0 +1,1 @@
+"""Networks as `h o phi`: architectures, their heads, their cost, their files."""

@@ -1,0 +1,1 @@
+"""Who teaches, and what they say of a target's images (section 3)."""

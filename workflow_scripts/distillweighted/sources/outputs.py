@@ -1,0 +1,28 @@
+"""The file of a source's outputs for a target; similarity and distillation read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distillweighted.files.tensors import load_tensors, save_tensors
+
+
+def save_inference(path: Path, outputs: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write a source's outputs for a target; the file appears only once it is complete."""
+    save_tensors(path, outputs, meta)
+
+
+def load_inference(path: Path) -> dict[str, np.ndarray]:
+    """A source's outputs for a target: features [n, d] and pseudo_labels [n, c].
+
+    Raises:
+        ValueError: Where the file is damaged, or does not hold them.
+    """
+    outputs, _ = load_tensors(path)
+    if not {"features", "pseudo_labels"} <= outputs.keys():
+        raise ValueError(f"{path} does not hold a source's outputs, but {sorted(outputs)}")
+    return outputs

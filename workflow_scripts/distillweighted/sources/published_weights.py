@@ -1,0 +1,274 @@
+"""Weights that others trained: the PARC model bank's and torchvision's, as `Classifier`s.
+
+Files are opened with torch's restricted unpickler, so that a file that names any code is refused.
+Every other way in which a file does not fit is an error too, which names the file.
+
+Sources: PARC's `utils.load_source_model` (https://github.com/dbolya/parc) for the bank's layout,
+torchvision's model files for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distillweighted.networks.architectures import TORCHVISION, suggest
+from distillweighted.networks.classifier import (
+    Classifier,
+    build_network,
+    find_head,
+    split_head,
+)
+from distillweighted.sources.published_statistics import IMAGENET
+
+BANK_ARCHITECTURES = ("alexnet", "googlenet", "resnet18", "resnet50")
+"""The architectures of the PARC model bank."""
+
+IMAGENET_CLASSES = 1000
+WEIGHTS = "IMAGENET1K_V1"
+"""Which of torchvision's published weights: the first, which are those of the paper's time."""
+
+# torchvision's weights of these come from TensorFlow, and the network that it gives with them turns
+# ImageNet's normalisation into this one (`transform_input`).
+_OTHER_STATISTICS = dict.fromkeys(("googlenet", "inception_v3"), ((0.5,) * 3, (0.5,) * 3))
+
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+
+
+class CheckpointError(ValueError):
+    """A file of weights that cannot be used; the message names it and says what to do."""
+
+
+def load_parc_checkpoint(path: Path, architecture: str, num_classes: int) -> Classifier:
+    """Load a source of the PARC model bank, `models/<architecture>/<architecture>_<dataset>.pth`.
+
+    Names may have the prefix `module.`, the weights may lie in a dictionary under `state_dict`, and
+    auxiliary classifiers are dropped.
+
+    Args:
+        path: The file.
+        architecture: Name of a torchvision classifier.
+        num_classes: Outputs that the source has; 21 for VOC2007, whose first is the background.
+
+    Returns:
+        The model, float32, in training mode, on the CPU.
+
+    Raises:
+        CheckpointError: Where the file cannot be read, is not safe, or does not fit.
+    """
+    return _load(Path(path), architecture, num_classes)
+
+
+def load_torchvision_weights(path: Path, architecture: str) -> Classifier:
+    """Load weights that torchvision publishes (ImageNet, 1000 classes).
+
+    Args:
+        path: The file, from `torchvision_weights_url`.
+        architecture: Name of a torchvision classifier.
+
+    Returns:
+        The model, float32, in training mode, on the CPU. Its inputs are to be normalised with
+        `imagenet_statistics(architecture)`.
+
+    Raises:
+        CheckpointError: Where the file cannot be read, is not safe, or does not fit.
+    """
+    return _load(Path(path), architecture, IMAGENET_CLASSES)
+
+
+def torchvision_weights_url(architecture: str) -> str:
+    """Where torchvision publishes an architecture's first ImageNet weights (IMAGENET1K_V1).
+
+    Raises:
+        ValueError: Where torchvision has no such weights.
+    """
+    return _published(architecture).url
+
+
+def imagenet_statistics(
+    architecture: str | None = None,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation, by channel and in 0..1, to normalise ImageNet models' inputs.
+
+    Args:
+        architecture: The architecture whose torchvision weights are used: a few were trained with
+            other statistics, GoogLeNet among them. By default the usual ones.
+
+    Raises:
+        ValueError: Where torchvision has no such weights.
+    """
+    if architecture is None:
+        return IMAGENET
+    if architecture in _OTHER_STATISTICS:
+        return _OTHER_STATISTICS[architecture]
+    transforms = _published(architecture).transforms()
+    return tuple(transforms.mean), tuple(transforms.std)
+
+
+def _published(architecture: str):
+    from torchvision.models import get_model_weights
+
+    try:
+        return get_model_weights(architecture)[WEIGHTS]
+    except (KeyError, ValueError):
+        raise ValueError(
+            f"torchvision publishes no {WEIGHTS} weights of '{architecture}'; choose another "
+            "architecture"
+        ) from None
+
+
+def _load(path: Path, architecture: str, num_classes: int) -> Classifier:
+    if architecture not in TORCHVISION:
+        hint = suggest(architecture, TORCHVISION)
+        raise CheckpointError(f"{path}: torchvision has no classifier '{architecture}'{hint}")
+    state = _read(path)
+    network = build_network(architecture, num_classes, seed=0)
+    head = find_head(network, architecture)
+    _copy(state, network, head, f"{path}: its weights do not fit {architecture}")
+    return split_head(network, head)
+
+
+def _read(path: Path) -> OrderedDict[str, Tensor]:
+    """A file's weights by the names that torchvision's networks have for them."""
+    content = _unpickle(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(
+            f"{path} holds no weights by name; it must be a state dict, as "
+            "torch.save(model.state_dict(), path) writes it"
+        )
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{path}: {name!r:.80} is of type {type(value).__name__}, not a weight; it must be "
+                "a state dict, as torch.save(model.state_dict(), path) writes it"
+            )
+        if value.layout != torch.strided or value.device.type != "cpu":
+            raise CheckpointError(f"{path}: {name!r:.80} is no plain tensor; get the file again")
+    prefix = "module." if all(name.startswith("module.") for name in content) else ""
+    state = OrderedDict(
+        (_current_name(name.removeprefix(prefix)), value)
+        for name, value in content.items()
+        if not name.removeprefix(prefix).startswith(_AUXILIARY)
+    )
+    state._metadata = _layer_versions(content, prefix)
+    return state
+
+
+def _layer_versions(content: Mapping, prefix: str) -> dict[str, dict[str, int]]:
+    """The versions by which torch upgrades what older versions of its layers wrote."""
+    stored = getattr(content, "_metadata", None)
+    versions = {}
+    for layer, facts in stored.items() if isinstance(stored, Mapping) else ():
+        path = f"{layer}." if layer else ""
+        version = facts.get("version") if isinstance(facts, Mapping) else None
+        if path.startswith(prefix) and isinstance(version, int):
+            versions[path.removeprefix(prefix)[:-1]] = {"version": version}
+    return versions
+
+
+def _current_name(name: str) -> str:
+    """The name that torchvision's DenseNet has now for what its published weights call `norm.1`."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)
+
+
+def _unpickle(path: Path) -> object:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file; download it first")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a stranger's file makes an unpickler raise has no bounds
+        # torch's own advice is to trust the file.
+        named = re.search(r"GLOBAL (\S+)|(?:class|module) (\S+)", str(error))
+        if "Weights only load failed" in str(error) and named:
+            raise CheckpointError(
+                f"{path} is not opened: it holds more than weights ('{named[1] or named[2]}'), and "
+                "opening it could run code; get a plain state dict"
+            ) from None
+        raise CheckpointError(
+            f"{path} cannot be read as a torch state dict ({type(error).__name__}); it is damaged, "
+            "incomplete or another kind of file: get it again"
+        ) from None
+
+
+def _copy(state: OrderedDict[str, Tensor], network: nn.Module, head: str, complaint: str) -> None:
+    """Put weights into a network, or say why they do not fit."""
+    own = network.state_dict()
+    differing = [
+        name for name, value in state.items() if name in own and not _alike(value, own[name])
+    ]
+    fitting = OrderedDict(item for item in state.items() if item[0] not in differing)
+    fitting._metadata = state._metadata
+    try:
+        missing, foreign = network.load_state_dict(fitting, strict=False)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{complaint}: {reason[:200]}; get another file") from None
+    # Files from before torch 0.4.1 lack this counter, which nothing here reads.
+    missing = [n for n in missing if n not in differing and not n.endswith("num_batches_tracked")]
+    problems = []
+    if missing:
+        problems.append(f"{len(missing)} are missing, such as '{missing[0]}'")
+    if foreign:
+        problems.append(f"{len(foreign)} are unknown, such as {foreign[0]!r:.80}")
+    rows = {f"{head}.weight", f"{head}.bias"}
+    outputs, wanted = (_outputs(weights, head) for weights in (state, own))
+    if not problems and differing and set(differing) <= rows and outputs != wanted:
+        raise CheckpointError(
+            f"{complaint} with {wanted} classes: they have {outputs}; give the number of classes "
+            "of the data set that they were trained on, or another file"
+        )
+    if differing:
+        name = differing[0]
+        problems.append(
+            f"{len(differing)} are of other shapes or types, such as '{name}' "
+            f"({_describe(state[name])}, not {_describe(own[name])})"
+        )
+    if problems:
+        raise CheckpointError(f"{complaint}: {'; '.join(problems)}; {_advice(state)}")
+    for name, value in network.state_dict().items():
+        if not bool(value.isfinite().all()):
+            raise CheckpointError(
+                f"{complaint}: '{name}' has values that are not finite; its training failed or the "
+                "file is damaged: get it again or leave this source out"
+            )
+
+
+def _alike(value: Tensor, other: Tensor) -> bool:
+    same_kind = value.is_floating_point() == other.is_floating_point() and not value.is_complex()
+    return same_kind and value.shape == other.shape
+
+
+def _describe(value: Tensor) -> str:
+    return f"{'x'.join(map(str, value.shape)) or 'one number'} {str(value.dtype)[6:]}"
+
+
+def _outputs(state: Mapping[str, Tensor], head: str) -> int | None:
+    weight = state.get(f"{head}.weight")
+    return None if weight is None or weight.ndim == 0 else len(weight)
+
+
+def _advice(state: Mapping[str, Tensor]) -> str:
+    """What to do with weights that do not fit: name their architecture where it is known."""
+    for architecture in BANK_ARCHITECTURES:
+        with torch.device("meta"):
+            network = build_network(architecture, 1, seed=0)
+        head = [n for n, layer in network.named_modules() if isinstance(layer, nn.Linear)][-1]
+        if _shapes(network.state_dict(), head) == _shapes(state, head):
+            return f"they look like {architecture}: name that architecture, or get another file"
+    return "get the file again, or name the architecture that it was saved from"
+
+
+def _shapes(state: Mapping[str, Tensor], head: str) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, without the number of outputs."""
+    return {
+        name: tuple(value.shape[1 if name.startswith(f"{head}.") else 0 :])
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }

@@ -1,0 +1,152 @@
+"""Images decoded once: a data set's images on disk as every stage reads them.
+
+The images of a pool lie one after the other in one array file, uint8 [bytes], each as it came out
+of its file but for a shorter side of at most `MAX_SIDE`. images.csv has their heights, widths and
+checksums, which are compared each time an image is read: to check a file of gigabytes as a whole
+takes too long.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from distillweighted.errors import DamagedError
+from distillweighted.tasks.prepared import checksum, read_index
+
+if TYPE_CHECKING:
+    pass
+
+
+class RaggedImages:
+    """A pool of images of different sizes, uint8 [h, w, 3] each, read from disk as asked for.
+
+    Args:
+        path: The array file.
+        facts: Height, width and checksum of each image, int [n, 3].
+
+    Raises:
+        DamagedError: Where the file is not as long as the sizes say.
+    """
+
+    def __init__(self, path: Path, facts: np.ndarray):
+        facts = np.asarray(facts, np.int64).reshape(-1, 3)
+        self._path, self._sizes, self._checksums = path, facts[:, :2], facts[:, 2]
+        ends = np.cumsum(self._sizes.prod(axis=1) * 3)
+        self._bounds = np.concatenate([[0], ends])
+        self._map()
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Copies of the images of some rows.
+
+        Raises:
+            DamagedError: Where the pixels of one are not those that were written.
+        """
+        pixels = self._map()
+        return [self._cut(pixels, int(row)) for row in rows]
+
+    def _map(self) -> np.ndarray:
+        # Mapped anew for each batch: pages that were read count as the process's memory for as long
+        # as the map is there, and an epoch would read them all.
+        return _map_array(self._path, (int(self._bounds[-1]),))
+
+    def _cut(self, pixels: np.ndarray, row: int) -> np.ndarray:
+        start, end = self._bounds[row : row + 2]
+        image = np.array(pixels[start:end])
+        if checksum(image) != self._checksums[row]:
+            raise _wrong_pixels(self._path, row)
+        return image.reshape(*self._sizes[row], 3)
+
+
+Pool = np.ndarray | RaggedImages
+"""A pool of images: of one size, uint8 [n, h, w, 3], or of many."""
+
+
+def open_pool(path: Path, index: Path) -> Pool:
+    """A pool's images, read through a memory map; those of one size are all checked at once.
+
+    Args:
+        path: `train_images.npy` or `test_images.npy` of a prepared task.
+        index: Its images.csv.
+
+    Raises:
+        DamagedError: Where one of the files is not as it was written.
+    """
+    rows = read_index(index, path.name.removesuffix("_images.npy"))
+    facts = np.array([row[1:] for row in rows], np.int64).reshape(-1, 3)
+    sizes = {tuple(size) for size in facts[:, :2].tolist()}
+    shape = (len(facts), *sizes.pop(), 3) if len(sizes) == 1 else ()
+    if not _begins_as(path, shape):
+        return RaggedImages(path, facts)
+    images = _map_array(path, shape)
+    for row, (image, wanted) in enumerate(zip(images, facts[:, 2].tolist(), strict=True)):
+        if checksum(image) != wanted:
+            raise _wrong_pixels(path, row)
+    return images
+
+
+def _map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A memory map of a file of bytes, which must be all that the file holds."""
+    wanted, there = len(_header(shape)) + math.prod(shape), path.stat().st_size
+    if there != wanted:
+        raise DamagedError(path, f"it has {there} bytes, and its images.csv asks for {wanted}")
+    if not _begins_as(path, shape):
+        raise DamagedError(path, f"it does not begin as an array {list(shape)} of bytes")
+    return np.memmap(path, np.uint8, "r", len(_header(shape)), shape)
+
+
+def _begins_as(path: Path, shape: tuple[int, ...]) -> bool:
+    # Not left to NumPy, whose parser takes other headers too and raises anything for a damaged one.
+    header = _header(shape)
+    with open(path, "rb") as file:
+        return file.read(len(header)) == header
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What a NumPy file of such an array of bytes begins with."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue()
+
+
+def _wrong_pixels(path: Path, row: int) -> DamagedError:
+    return DamagedError(path, f"the pixels of image {row} do not have their checksum in images.csv")
+
+
+def write_ragged(path: Path, images: Iterable[np.ndarray]) -> np.ndarray:
+    """Write images as `RaggedImages` reads them, one at a time.
+
+    Args:
+        path: The array file; it appears only once it is complete.
+        images: uint8 [h, w, 3] each.
+
+    Returns:
+        Heights, widths and checksums, int64 [n, 3].
+    """
+    partial = path.with_name(path.name + ".partial")
+    facts: list[tuple[int, int, int]] = []
+    with open(partial, "wb") as file:
+        file.write(_header((0,)))
+        start = file.tell()
+        for image in images:
+            image = np.ascontiguousarray(image, np.uint8)
+            file.write(image.data)
+            facts.append((*image.shape[:2], checksum(image)))
+        length = file.tell() - start
+        # NumPy pads the header, so that the true length fits in the place of the first one.
+        file.seek(0)
+        file.write(_header((length,)))
+        if file.tell() != start:
+            raise RuntimeError("NumPy's header changed its length")
+    partial.replace(path)
+    return np.array(facts, np.int64).reshape(-1, 3)

@@ -1,0 +1,165 @@
+"""Training the source models and the initialisation, where the workflow makes them itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distillweighted.batches.normalization import channel_statistics, normalize, to_device
+from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.batches.views import AS_STORED, View
+from distillweighted.losses import labeled_loss, multi_label_loss
+from distillweighted.networks.classifier import Classifier, build_model, replace_head
+from distillweighted.seeds import derive_seed
+from distillweighted.tasks.pools import Pool
+from distillweighted.training.loop import TrainingError, predict
+from distillweighted.training.resumption import Checkpoint
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """Settings of source training (configuration key `training.sources`)."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+
+
+def train_source(
+    architecture: str,
+    images: Pool,
+    labels: np.ndarray,
+    num_classes: int,
+    settings: SourceSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    view: View,
+    initial: tuple[Classifier, Sequence[float], Sequence[float]] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[Classifier, list[float], list[float]]:
+    """Train a source model on all labels of its task.
+
+    Args:
+        architecture: Name of the architecture.
+        images: The training images.
+        labels: int [n], or of a multi-label task 0 or 1 [n, num_classes], which trains a sigmoid an
+            output instead of a softmax.
+        num_classes: Number of classes.
+        settings: Training settings.
+        view: How images become batches.
+        initial: A model to start from, with a head of any size (it is replaced), and the mean and
+            standard deviation of its inputs; by default a fresh model.
+        seed: Seed of initialisation, order and crops.
+        device: Where to train.
+        checkpoint: Where to save the training, and to go on from; the caller removes it once the
+            model is safe.
+
+    Returns:
+        The model, and the mean and standard deviation that its inputs are normalised with.
+
+    Raises:
+        TrainingError: Where the loss is not finite.
+        TrainingStopped: Where a signal asked for it (with a checkpoint only).
+    """
+    if initial is None:
+        model = build_model(architecture, num_classes, seed=derive_seed(seed, "model"))
+        mean, std = channel_statistics(images)
+    else:
+        model, mean, std = initial[0], list(initial[1]), list(initial[2])
+        replace_head(model, num_classes, seed=derive_seed(seed, "model"))
+    model.to(device)
+    loss_of = labeled_loss if labels.ndim == 1 else multi_label_loss
+    rows = np.arange(len(images))
+    batches = TargetBatches(images, rows, labels, rows, view=view, seed=seed)
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.steps + 1
+    )
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+
+    def state() -> dict[str, Any]:
+        saved = {name: part.state_dict() for name, part in parts.items()}
+        return {**saved, "batches": batches.state(), "draws": _random_state(device)}
+
+    done, saved = (0, {}) if checkpoint is None else checkpoint.load()
+    interval = max(1, settings.steps // 10)
+    started = time.monotonic()
+    model.train()
+    with torch.random.fork_rng(devices=[]), checkpoint or contextlib.nullcontext():
+        torch.manual_seed(derive_seed(seed, "layers"))
+        if done:
+            for name, part in parts.items():
+                part.load_state_dict(saved[name])
+            batches.restore(saved["batches"])
+            _set_random_state(saved["draws"], device)
+        for step in range(done + 1, settings.steps + 1):
+            batches.next_step()
+            batch, target = batches.labeled(settings.batch_size)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                logits = model(normalize(to_device(batch, device), mean, std))
+                loss = loss_of(logits, target.to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            if step % interval == 0 or step == settings.steps:
+                value = float(loss.detach())
+                if not np.isfinite(value):
+                    raise TrainingError(
+                        f"the loss of source {architecture} is {value} by step {step}; lower "
+                        f"training.sources.learning_rate (now {settings.learning_rate:g})"
+                    )
+                eta = (time.monotonic() - started) / (step - done) * (settings.steps - step)
+                log.info("step %d/%d loss %.4f, ETA %.0f s", step, settings.steps, value, eta)
+            if checkpoint is not None:
+                checkpoint.after_step(step, settings.steps, state)
+    return model, mean, std
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """What layers that draw (dropout) draw from."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_random_state(states: Sequence[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def accuracy(
+    model: Classifier,
+    images: Pool,
+    labels: np.ndarray,
+    mean: list[float],
+    std: list[float],
+    *,
+    device: torch.device,
+    view: View = AS_STORED,
+) -> float:
+    """Share of images, in percent, that a model labels rightly.
+
+    Of a multi-label task: share whose most probable class is one of the image's.
+    """
+    predicted = predict(model, images, mean, std, device=device, view=view).argmax(dim=1).numpy()
+    if labels.ndim == 1:
+        return 100 * float(np.mean(predicted == labels))
+    return 100 * float(np.mean(labels[np.arange(len(labels)), predicted]))

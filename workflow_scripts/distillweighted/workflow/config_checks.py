@@ -1,0 +1,361 @@
+"""Checks of a configuration that no schema can make: names that do not exist, sizes that misfit.
+
+Each check reads a few top-level keys and yields the problems that it finds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from distillweighted.networks.architectures import (
+    TORCHVISION,
+    describe_unknown,
+    is_known,
+    suggest,
+)
+from distillweighted.tasks.registry import TASKS, task_images, train_images_key
+from distillweighted.workflow.grid import (
+    admissible_sources,
+    baseline_architectures,
+    format_p,
+    list_sources,
+    student_grid,
+)
+
+
+class Problem(NamedTuple):
+    """What is wrong with the value of a key."""
+
+    path: str
+    text: str
+
+
+# Reading what YAML may hold.
+
+
+def show(value: Any) -> str:
+    """A value on one line, as YAML has it where that differs from Python."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' * (value < 0)}.inf"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a foreign object's; the message matters more than what it looks like
+        text = f"an object of type {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:56]} ..."
+
+
+# Checks that no schema can make.
+
+
+def unknown_name(path: str, name: str, allowed: Iterable[str], what: str) -> Problem:
+    allowed = sorted(allowed)
+    hint = suggest(name, allowed)
+    return Problem(path, f"unknown {what} {show(name)}{hint} (allowed: {', '.join(allowed)})")
+
+
+def semantic_problems(config: Any, *, broken: set[str] | None) -> Iterator[Problem]:
+    """Problems of the checks whose keys are intact, so that one run of them tells all there is."""
+    if broken is None:
+        return
+    for keys, check in _CHECKS:
+        if broken.isdisjoint(keys.split()):
+            found = list(check(config))
+            broken |= {problem.path.split(".")[0] for problem in found}
+            yield from found
+
+
+def _exponent_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    methods = config["methods"]
+    exponents = methods["distill_weighted"]
+    if exponents and methods["default_p"] not in exponents:
+        allowed = ", ".join(map(format_p, exponents))
+        text = f"{format_p(methods['default_p'])} is not one of methods.distill_weighted"
+        yield Problem("methods.default_p", f"{text} (allowed: {allowed})")
+
+
+def _weighting_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    similarity = config["similarity"]
+    for key, values in (("metric", "metrics"), ("representation", "representations")):
+        if similarity["weighting"][key] not in similarity[values]:
+            yield Problem(
+                f"similarity.weighting.{key}",
+                f"'{similarity['weighting'][key]}' is not computed; add it to similarity.{values} "
+                f"(allowed: {', '.join(similarity[values])})",
+            )
+
+
+def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    allowed = [
+        name for name, task in TASKS.items() if task.role != "generalist" and not task.multi_label
+    ]
+    for i, name in enumerate(config["targets"]):
+        if name in TASKS and TASKS[name].multi_label:
+            text = f"'{name}' has several labels an image; such a task can only be a source's"
+            yield Problem(f"targets.{i}", text)
+        elif name not in allowed:
+            yield unknown_name(f"targets.{i}", name, allowed, "target")
+
+
+def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, group in enumerate(config["sources"]):
+        for k, name in enumerate(group["architectures"]):
+            if not is_known(name):
+                yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
+        for k, name in enumerate(group["tasks"]):
+            if name not in TASKS:
+                yield unknown_name(f"sources.{i}.tasks.{k}", name, TASKS, "task")
+    names = [source.name for source in list_sources(config)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+
+
+def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    student = config["student"]
+    if not is_known(name := student["architecture"]):
+        yield Problem("student.architecture", describe_unknown(name))
+    allowed = {*TASKS, "random", "imagenet", "nearest_source"}
+    if (name := student["initialization"]) not in allowed:
+        yield unknown_name("student.initialization", name, allowed, "start")
+    if name == "imagenet" and student["architecture"] not in TORCHVISION:
+        text = f"there are torchvision's weights only, and none of {student['architecture']}"
+        yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
+
+
+def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    name = config["student"]["initialization"]
+    if name == "nearest_source":
+        yield from _nearest_source_problems(config)
+    if name in config["targets"]:
+        yield Problem(
+            "student.initialization",
+            f"'{name}' is a target; a student may not start from a model that was trained on its "
+            "own target's images (allowed: random, or a task that is no target)",
+        )
+
+
+def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in ("in_transfer", "in_fixmatch"):
+        if config["baselines"][key]:
+            text = "a student that starts from its nearest source is no baseline (allowed: false)"
+            yield Problem(f"baselines.{key}", text)
+    student = config["student"]["architecture"]
+    for target in config["targets"]:
+        if student not in {source.architecture for source in admissible_sources(config, target)}:
+            yield Problem(
+                "student.initialization",
+                f"no source of '{target}' has the student's architecture, {student}, so that there "
+                "is no nearest one to start from",
+            )
+
+
+def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    name, student = config["student"]["initialization"], config["student"]["architecture"]
+    if name in ("random", "nearest_source"):
+        return
+    sources = {source.name for source in list_sources(config)}
+    for architecture in dict.fromkeys([student, *baseline_architectures(config)]):
+        model = f"{architecture}_{name}"
+        if model in sources:
+            yield Problem(
+                "student.initialization",
+                f"'{name}' makes the source '{model}' the start of a student too, and the two "
+                "train for different numbers of steps (allowed: random, or a task that no source "
+                "of this architecture is trained on)",
+            )
+
+
+def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    known = {name for group in config["sources"] for name in group["architectures"]}
+    for i, name in enumerate(config["baselines"]["source_architectures"] or []):
+        if name not in known:
+            path = f"baselines.source_architectures.{i}"
+            yield unknown_name(path, name, known, "architecture among the sources")
+
+
+def _figure_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, name in enumerate(config["figures"]["fig1_targets"] or []):
+        if name not in config["targets"]:
+            yield unknown_name(f"figures.fig1_targets.{i}", name, config["targets"], "target")
+
+
+def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, group in enumerate(config["figures"]["target_groups"]):
+        for k, name in enumerate(group["targets"]):
+            if name not in config["targets"]:
+                path = f"figures.target_groups.{i}.targets.{k}"
+                yield unknown_name(path, name, config["targets"], "target")
+    if config["figures"]["target_groups"] and not config["baselines"]["in_transfer"]:
+        text = "the table of groups shows improvements over IN+Transfer (allowed: true)"
+        yield Problem("baselines.in_transfer", text)
+
+
+def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    sources = list_sources(config)
+    known = {source.name for source in sources} | {source.task for source in sources}
+    for i, entry in enumerate(config["exclude"]):
+        if entry["target"] not in config["targets"]:
+            yield unknown_name(f"exclude.{i}.target", entry["target"], config["targets"], "target")
+        for k, name in enumerate(entry["sources"]):
+            if name not in known:
+                yield unknown_name(f"exclude.{i}.sources.{k}", name, known, "source or source task")
+
+
+def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, target in enumerate(config["targets"]):
+        if not admissible_sources(config, target):
+            yield Problem(
+                f"targets.{i}",
+                f"no source is left for '{target}' (a source trained on the target's own task "
+                "never serves it); add sources or remove entries of `exclude`",
+            )
+
+
+def fewest_sources(config: Mapping[str, Any]) -> tuple[int, str]:
+    """The smallest number of sources that any target has, and that target."""
+    return min((len(admissible_sources(config, name)), name) for name in config["targets"])
+
+
+def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    if not config["methods"]["distill_single"]:
+        return
+    limit, target = fewest_sources(config)
+    for i, k in enumerate(config["figures"]["other_k"] or []):
+        if k > limit:
+            yield Problem(
+                f"figures.other_k.{i}",
+                f"{k:g} is more than the {limit} sources of target '{target}' "
+                f"(allowed: a whole number from 1 to {limit})",
+            )
+
+
+def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
+    trained = set(student_grid(config)["target"])
+    for target in config["targets"]:
+        if target not in trained:
+            yield Problem("methods", f"no student of target '{target}'; switch a method on")
+
+
+def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
+    """The data sets whose images a run needs: targets, and tasks that it trains models on."""
+    tasks = [*config["targets"]]
+    tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
+    tasks.append(config["student"]["initialization"])
+    return [t for t in dict.fromkeys(tasks) if t in TASKS and TASKS[t].data_set is not None]
+
+
+def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    tasks = needed_data_sets(config)
+    if tasks and config["data_root"] is None:
+        text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
+        yield Problem("data_root", text)
+    reasons = [s.name for s in list_sources(config) if s.origin == "bank"]
+    if config["student"]["initialization"] == "imagenet":
+        reasons.append("the ImageNet weights that students start from")
+    if config["training"]["sources"]["initialization"] == "imagenet":
+        reasons.append("the ImageNet weights that sources start from")
+    if reasons and config["models_root"] is None:
+        text = f"missing (needed: the folder that holds checkpoints, such as {reasons[0]})"
+        yield Problem("models_root", text)
+
+
+def _pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    initialization = config["student"]["initialization"]
+    tasks = {source.task for source in list_sources(config)} | {*config["targets"]}
+    if initialization in TASKS:
+        tasks.add(initialization)
+    tasks = {task for task in tasks if TASKS[task].data_set is None}
+    needed: dict[str, tuple[int, str]] = {}
+    for task in tasks:
+        classes = (TASKS[task].num_classes, task)
+        for key in (train_images_key(config, task), "test_images"):
+            needed[key] = max(needed.get(key, classes), classes)
+    for key, (classes, task) in sorted(needed.items()):
+        images = config["embedded"][key]
+        if images < classes:
+            yield Problem(
+                f"embedded.{key}",
+                f"{images:g} is too few to show every class: {task} has {classes} classes "
+                f"(allowed: {classes} or more)",
+            )
+
+
+def _probe_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    classes, target = max((TASKS[name].num_classes, name) for name in config["targets"])
+    if config["probe"]["size"] < classes:
+        yield Problem(
+            "probe.size",
+            f"{config['probe']['size']:g} is smaller than the {classes} classes of target "
+            f"'{target}' (allowed: {classes} or more; take at least {2 * classes}, two images a "
+            "class)",
+        )
+
+
+def _label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    training = config["training"]
+    yield from _split_problems(config, "training.label_fraction", training["label_fraction"])
+    for i, fraction in enumerate(training["other_label_fractions"]):
+        key = f"training.other_label_fractions.{i}"
+        if fraction == training["label_fraction"]:
+            yield Problem(key, f"{fraction:g} is training.label_fraction (allowed: others)")
+        yield from _split_problems(config, key, fraction)
+
+
+def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Iterator[Problem]:
+    for target in config["targets"]:
+        classes, images = TASKS[target].num_classes, task_images(config, target)["train_images"]
+        labeled = int(images * fraction)
+        start = f"{fraction:g} of {images:g} images leaves"
+        if labeled < 2 * classes:
+            yield Problem(
+                key,
+                f"{start} {labeled} labelled images for the {classes} classes of target '{target}' "
+                f"(allowed: what leaves {2 * classes} or more, two a class)",
+            )
+        elif images - labeled < classes:
+            yield Problem(
+                key,
+                f"{start} {images - labeled:g} unlabelled images for the {classes} classes of "
+                f"target '{target}' (allowed: what leaves {classes} or more, one a class)",
+            )
+
+
+def _fixmatch_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """FixMatch divides a step's images by three: labelled, weak and strong views."""
+    training = config["training"]
+    images = training["labeled_batch"] + training["unlabeled_batch"]
+    if config["baselines"]["in_fixmatch"] and images % 3:
+        yield Problem(
+            "training.unlabeled_batch",
+            f"{training['unlabeled_batch']} with training.labeled_batch "
+            f"{training['labeled_batch']} makes {images} images a step, which FixMatch cannot "
+            "divide by three (allowed: a sum that is a multiple of 3, or "
+            "baselines.in_fixmatch: false)",
+        )
+
+
+_CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
+    ("methods", _exponent_problems),
+    ("similarity", _weighting_problems),
+    ("targets", _target_problems),
+    ("sources", _source_problems),
+    ("student", _student_problems),
+    ("student targets sources exclude baselines", _initialization_problems),
+    ("data_root models_root targets sources student training", _root_problems),
+    ("student sources baselines", _clash_problems),
+    ("baselines sources", _baseline_problems),
+    ("figures targets", _figure_problems),
+    ("figures targets baselines", _group_problems),
+    ("exclude targets sources", _exclusion_problems),
+    ("exclude targets sources", _admissible_problems),
+    ("exclude targets sources figures methods", _other_k_problems),
+    ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
+    ("embedded targets sources student", _pool_problems),
+    ("probe targets", _probe_problems),
+    ("training embedded targets", _label_problems),
+    ("training baselines", _fixmatch_problems),
+)
+"""The checks, each after the top-level keys that it reads."""

@@ -21,7 +21,7 @@ from distillweighted.tasks.prepared import (
     read_meta,
 )
 from distillweighted.training.resumption import Checkpoint
-from distillweighted.training.source import SourceSettings, accuracy, train_source
+from distillweighted.training.source import SourceSettings, source_accuracy, train_source
 
 
 def main(
@@ -86,7 +86,9 @@ def main(
         initial=start,
         checkpoint=saved,
     )
-    percent = accuracy(model, images["test"], labels["test"], mean, std, device=where, view=views)
+    percent = source_accuracy(
+        model, images["test"], labels["test"], mean, std, device=where, view=views
+    )
     meta = {
         "source": name,
         "architecture": architecture,

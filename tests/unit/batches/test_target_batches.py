@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distillweighted.batches import target_batches as module
-from distillweighted.batches.normalization import normalize
 from distillweighted.batches.target_batches import IndexStream, TargetBatches
 from distillweighted.batches.views import PaddedCrop
 
@@ -68,14 +67,6 @@ def test_a_stream_of_nothing_is_an_error():
         IndexStream(np.arange(0), 4, seed=0)
 
 
-def test_normalize_by_hand():
-    image = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
-    floats = normalize(image, [0.5, 0.2, 0.0], [0.5, 0.1, 0.25])
-    assert floats.dtype == torch.float32
-    np.testing.assert_allclose(floats[0, :, 1, 0].numpy(), [-1, 0, 4], atol=1e-6)
-    assert image[0, 1, 0, 0] == 51  # the input stays
-
-
 @given(st.permutations(list(KINDS) * 2))
 @settings(max_examples=15, deadline=None)
 def test_a_step_is_the_same_for_all_who_ask_in_any_order(order):
@@ -124,6 +115,23 @@ def test_unlabeled_never_yields_a_labelled_row():
         assert torch.equal(rows_of(images), rows)
         seen |= set(rows.tolist())
     assert seen == set(range(1, 20, 2))
+
+
+def test_normalized_batches_lie_one_after_the_other_and_are_made_once_a_step():
+    mean, std = [0.5, 0.25, 0.0], [0.5, 0.25, 0.1]
+    batches = target_batches()
+    batches.next_step()
+    parts = [batches.labeled(3)[0], batches.unlabeled(4)[0]]
+
+    def normalized(*parts):
+        return batches.normalized(*parts, mean=mean, std=std, device=torch.device("cpu"))
+
+    expected = (torch.cat(parts).numpy() / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(
+        std, (3, 1, 1)
+    )
+    np.testing.assert_allclose(normalized(*parts).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(normalized(parts[0]).numpy(), expected[:3], atol=1e-6)
+    assert normalized(*parts) is normalized(*parts)
 
 
 def test_strong_views_are_of_the_same_rows(monkeypatch):

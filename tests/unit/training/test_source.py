@@ -9,7 +9,7 @@ from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
 from distillweighted.training import source
 from distillweighted.training.loop import TrainingError, predict
-from distillweighted.training.source import SourceSettings, accuracy, train_source
+from distillweighted.training.source import SourceSettings, source_accuracy, train_source
 
 CPU = torch.device("cpu")
 SETTINGS = SourceSettings(steps=20, batch_size=8, learning_rate=0.004, weight_decay=0.01)
@@ -44,8 +44,8 @@ def test_a_source_learns_its_task_and_says_how_its_inputs_are_normalised():
     images, labels = light_and_dark()
     model, mean, std = train()
     assert (mean, std) == channel_statistics(images)
-    assert accuracy(model, images, labels, mean, std, device=CPU) == 100.0
-    assert accuracy(model, images, 1 - labels, mean, std, device=CPU) == 0.0
+    assert source_accuracy(model, images, labels, mean, std, device=CPU) == 100.0
+    assert source_accuracy(model, images, 1 - labels, mean, std, device=CPU) == 0.0
 
 
 def test_a_source_depends_on_its_seed_alone():
@@ -61,14 +61,14 @@ def test_a_source_depends_on_its_seed_alone():
     assert not torch.equal(first.head.weight, other.head.weight)
 
 
-def test_accuracy_by_hand():
+def test_source_accuracy_by_hand():
     images, _ = light_and_dark(4)
     model = build_model("convnet_tiny", 3, seed=0)
     mean, std = channel_statistics(images)
     predicted = predict(model, images, mean, std, device=CPU).argmax(dim=1).numpy()
     labels = predicted.copy()
     labels[0] = (labels[0] + 1) % 3
-    assert accuracy(model, images, labels, mean, std, device=CPU) == 75.0
+    assert source_accuracy(model, images, labels, mean, std, device=CPU) == 75.0
 
 
 @pytest.mark.parametrize("bad_step", [2, 25])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillweighted.batches.normalization import channel_statistics, normalize, to_device
+from distillweighted.batches.normalization import channel_statistics
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import AS_STORED, View
 from distillweighted.losses import labeled_loss, multi_label_loss
@@ -113,7 +113,7 @@ def train_source(
             batches.next_step()
             batch, target = batches.labeled(settings.batch_size)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                logits = model(normalize(to_device(batch, device), mean, std))
+                logits = model(batches.normalized(batch, mean=mean, std=std, device=device))
                 loss = loss_of(logits, target.to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -145,7 +145,7 @@ def _set_random_state(states: Sequence[Tensor], device: torch.device) -> None:
         torch.cuda.set_rng_state(states[1], device)
 
 
-def accuracy(
+def source_accuracy(
     model: Classifier,
     images: Pool,
     labels: np.ndarray,

@@ -90,12 +90,12 @@ def infer(root: Path) -> None:
     from distillweighted.networks.classifier import build_model
     from distillweighted.networks.model_files import save_model
     from distillweighted.sources.inference import run_source
-    from distillweighted.tasks.pools import RaggedImages, open_pool, write_ragged
+    from distillweighted.tasks.pools import RaggedPool, open_pool, write_ragged
 
     meta = {"architecture": "resnet50", "num_classes": 200, "mean": [0.5] * 3, "std": [0.2] * 3}
     save_model(build_model("resnet50", 200, seed=0), root / "resnet50.safetensors", meta)
     pool = open_pool(root / "nabird/train_images.npy", root / "nabird/images.csv")
-    few = RaggedImages(root / "few.npy", write_ragged(root / "few.npy", pool.load(range(192))))
+    few = RaggedPool(root / "few.npy", write_ragged(root / "few.npy", pool.load(range(192))))
     view = make_view({"kind": "resized_crop", "size": 224, "min_scale": 0.3, "flip": True})
     run_source(root / "resnet50.safetensors", few, device="cpu", view=view)
 

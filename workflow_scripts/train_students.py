@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from distillweighted.batches.normalization import channel_statistics
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import make_view
 from distillweighted.files.checksums import fingerprint_files
@@ -113,7 +112,7 @@ def main(
     # Snakemake has removed it, but a job of a killed run may have gone on for a moment.
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    image_statistics = functools.cache(lambda: channel_statistics(images))
+    image_statistics = functools.cache(images.channel_statistics)
     share_labels = functools.cache(lambda sources: _pseudo_labels(sources, inference, len(images)))
     plans: list[Plan] = []
     pending: dict[str, dict] = {}

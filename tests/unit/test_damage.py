@@ -55,8 +55,7 @@ def write_model(folder):
 
 def read_pool(folder):
     pool = open_pool(folder / "train_images.npy", folder / "images.csv")
-    pool = pool if isinstance(pool, np.ndarray) else pool.load(range(len(pool)))
-    return [image.tobytes() for image in pool]
+    return [image.tobytes() for image in pool.load(range(len(pool)))]
 
 
 ARRAYS = {

@@ -16,7 +16,7 @@ from distillweighted.batches.views import (
     random_part,
     strong_augmentation,
 )
-from distillweighted.tasks.pools import RaggedImages, write_ragged
+from distillweighted.tasks.pools import RaggedPool, UniformPool, write_ragged
 
 SETTINGS = {"size": 32, "min_scale": 0.3, "flip": True}
 
@@ -29,14 +29,21 @@ def pool(tmp_path):
         image = np.full((height, width, 3), 40, np.uint8)
         image[:, width // 2 :] = 200
         images.append(image)
-    return RaggedImages(tmp_path / "a.npy", write_ragged(tmp_path / "a.npy", images))
+    return RaggedPool(tmp_path / "a.npy", write_ragged(tmp_path / "a.npy", images))
 
 
 def test_stored_images_are_the_named_rows_channels_first():
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
-    loaded = AS_STORED.plain(images, np.array([3, 0, 3]))
+    loaded = AS_STORED.plain(UniformPool(images), np.array([3, 0, 3]))
     assert loaded.dtype == torch.uint8
     np.testing.assert_array_equal(loaded.numpy(), images[[3, 0, 3]].transpose(0, 3, 1, 2))
+
+
+def test_images_of_many_sizes_need_a_view_that_resizes(pool):
+    with pytest.raises(ValueError, match="need a view that resizes"):
+        AS_STORED.plain(pool, np.array([0]))
+    with pytest.raises(ValueError, match="need a view that resizes"):
+        AS_STORED.train(pool, np.array([0]), np.random.default_rng(0))
 
 
 def test_a_plain_view_is_the_middle(pool):
@@ -48,7 +55,7 @@ def test_a_plain_view_is_the_middle(pool):
     # Of a wide image, the shorter side is 256/224 of the view: 37 pixels high, 73 wide, of which
     # 32 are seen, about a third of the width.
     wide = torch.arange(120, dtype=torch.uint8).expand(3, 60, 120).permute(1, 2, 0).numpy()
-    seen = view.plain(np.array([wide]), np.array([0]))[0, 0, 16]
+    seen = view.plain(UniformPool(wide[None]), np.array([0]))[0, 0, 16]
     assert seen[0].item() == pytest.approx(120 * (73 - 32) / 2 / 73, abs=1.5)
     assert seen[-1].item() == pytest.approx(120 * (73 + 32) / 2 / 73, abs=1.5)
 

@@ -21,6 +21,11 @@ def task(folder, images):
     return folder / "train_images.npy", folder / "images.csv"
 
 
+def read(path, index):
+    pool = open_pool(path, index)
+    return pool.stack(range(len(pool)))
+
+
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     monkeypatch.setenv("NODE_DISK", str(tmp_path / "node"))
@@ -49,19 +54,19 @@ def test_a_copy_is_made_once_where_the_variable_says_and_read_as_the_images_are(
     copy = scratch_copy(path, index, "$NODE_DISK/cache")
     assert copy.parents[1] == tmp_path / f"node/cache/distillweighted-{os.getuid()}"
     assert copy.parents[1].stat().st_mode & 0o777 == 0o700
-    np.testing.assert_array_equal(open_pool(copy, index), IMAGES)
+    np.testing.assert_array_equal(read(copy, index), IMAGES)
     assert scratch_copy(path, index, "$NODE_DISK/cache") == copy
     assert copied == [path]
     test = scratch_copy(path.with_name("test_images.npy"), index, "$NODE_DISK/cache")
-    np.testing.assert_array_equal(open_pool(test, index), IMAGES[:1])
+    np.testing.assert_array_equal(read(test, index), IMAGES[:1])
 
 
 def test_other_images_have_another_copy(stored, tmp_path):
     first = scratch_copy(*stored, "$NODE_DISK")
     other = task(tmp_path / "other", 255 - IMAGES)
     second = scratch_copy(*other, "$NODE_DISK")
-    np.testing.assert_array_equal(open_pool(second, other[1]), 255 - IMAGES)
-    np.testing.assert_array_equal(open_pool(first, stored[1]), IMAGES)
+    np.testing.assert_array_equal(read(second, other[1]), 255 - IMAGES)
+    np.testing.assert_array_equal(read(first, stored[1]), IMAGES)
 
 
 def test_a_copy_that_was_cut_short_is_made_again(stored, copied):

@@ -11,6 +11,7 @@ from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.sources.inference import run_source
 from distillweighted.sources.outputs import load_inference, save_inference
+from distillweighted.tasks.pools import UniformPool
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,7 +36,7 @@ def test_outputs_are_those_of_the_model(tmp_path, architecture):
     outputs = run_source(path, IMAGES[:20], device="cpu")
     model = load_model(path)[0].eval()
     with torch.no_grad():
-        floats = normalize(AS_STORED.plain(IMAGES, np.arange(20)), MEAN, STD)
+        floats = normalize(AS_STORED.plain(UniformPool(IMAGES), np.arange(20)), MEAN, STD)
         features, logits = model.backbone(floats), model(floats)
     assert outputs["features"].shape == (20, model.num_features)
     assert outputs["pseudo_labels"].shape == (20, 5)

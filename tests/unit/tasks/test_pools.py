@@ -1,6 +1,10 @@
-"""Images decoded once, of many sizes, in one file."""
+"""Pools of images, of one size and of many, and the file that holds those of many."""
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +15,15 @@ from PIL import Image
 from distillweighted.errors import DamagedError
 from distillweighted.tasks.decoding import MAX_SIDE, decode_images, stored
 from distillweighted.tasks.listing import Example, Listing
-from distillweighted.tasks.pools import RaggedImages, open_pool, write_ragged
+from distillweighted.tasks.pools import (
+    RaggedPool,
+    UniformPool,
+    as_pool,
+    open_pool,
+    write_ragged,
+)
 
+LIBRARY = Path(__file__).parents[3] / "workflow_scripts"
 SIDES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
 
 
@@ -21,13 +32,17 @@ def noise(sides):
     return [rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in sides]
 
 
+def ragged(folder, images):
+    return RaggedPool(folder / "a.npy", write_ragged(folder / "a.npy", images))
+
+
 @given(sides=SIDES, data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_rows_come_back_as_written(tmp_path_factory, sides, data):
     path, images = tmp_path_factory.mktemp("store") / "train_images.npy", noise(sides)
     sizes = write_ragged(path, iter(images))
     assert sizes[:, :2].tolist() == [list(side) for side in sides]
-    pool = RaggedImages(path, sizes)
+    pool = RaggedPool(path, sizes)
     assert len(pool) == len(images)
     rows = data.draw(st.lists(st.integers(0, len(images) - 1), max_size=20))
     for row, image in zip(rows, pool.load(rows), strict=True):
@@ -56,7 +71,7 @@ def test_an_interrupted_writing_leaves_no_file_that_looks_finished(tmp_path):
 def test_a_file_of_another_length_is_an_error(tmp_path, there):
     np.save(tmp_path / "a.npy", np.zeros(there, np.uint8))
     with pytest.raises(DamagedError, match=rf"a\.npy .* has {128 + there} bytes.*asks for 146"):
-        RaggedImages(tmp_path / "a.npy", np.array([[2, 3, 0]]))
+        RaggedPool(tmp_path / "a.npy", np.array([[2, 3, 0]]))
 
 
 def test_a_pool_takes_its_sizes_from_the_index_in_the_order_of_its_rows(tmp_path):
@@ -69,6 +84,81 @@ def test_a_pool_takes_its_sizes_from_the_index_in_the_order_of_its_rows(tmp_path
     pool = open_pool(tmp_path / "test_images.npy", tmp_path / "images.csv")
     for image, loaded in zip(images, pool.load([0, 1, 2]), strict=True):
         np.testing.assert_array_equal(image, loaded)
+
+
+def test_rows_of_images_of_one_size_come_back_as_they_are():
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
+    pool = UniformPool(images)
+    assert len(pool) == 5
+    for rows in ([3, 0, 3], np.array([3, 0, 3])):
+        stacked = pool.stack(rows)
+        assert stacked.dtype == np.uint8
+        np.testing.assert_array_equal(stacked, images[[3, 0, 3]])
+        np.testing.assert_array_equal(pool.load(rows), images[[3, 0, 3]])
+    assert pool.stack([]).shape == (0, 4, 6, 3)
+    assert pool.load([]) == []
+
+
+def test_what_a_pool_gives_is_a_copy(tmp_path):
+    images = noise([(4, 6), (4, 6)])
+    for pool in (UniformPool(np.stack(images)), ragged(tmp_path, images)):
+        pool.load([1])[0][:] = 7
+        np.testing.assert_array_equal(pool.load([1])[0], images[1])
+    pool = UniformPool(np.stack(images))
+    pool.stack([1])[:] = 7
+    np.testing.assert_array_equal(pool.stack([1])[0], images[1])
+
+
+def test_images_of_many_sizes_cannot_be_stacked(tmp_path):
+    pool = ragged(tmp_path, noise([(2, 3), (4, 1)]))
+    with pytest.raises(ValueError, match=r"a\.npy: .* many sizes and need a view that resizes"):
+        pool.stack([0])
+
+
+def test_channel_statistics_by_hand():
+    images = np.zeros((2, 1, 2, 3), np.uint8)
+    images[..., 0] = 51
+    images[0, ..., 1] = 255
+    mean, std = UniformPool(images).channel_statistics()
+    np.testing.assert_allclose(mean, [0.2, 0.5, 0], atol=1e-12)
+    np.testing.assert_allclose(std, [0, 0.5, 0], atol=1e-12)
+
+
+def test_channel_statistics_are_over_all_pixels_whatever_the_sizes(tmp_path):
+    """A large image counts for more than a small one."""
+    for sides in ([(3, 5)] * 4, [(2, 3), (9, 4), (1, 1)]):
+        images = noise(sides)
+        pixels = np.concatenate([image.reshape(-1, 3) for image in images]).astype(float) / 255
+        pools = [ragged(tmp_path, images)]
+        pools += [UniformPool(np.stack(images))] if len(set(sides)) == 1 else []
+        for pool in pools:
+            mean, std = pool.channel_statistics()
+            np.testing.assert_allclose(mean, pixels.mean(axis=0), rtol=1e-12)
+            np.testing.assert_allclose(std, pixels.std(axis=0), rtol=1e-9)
+
+
+def test_a_network_sees_fewer_full_size_images_at_once(tmp_path):
+    assert UniformPool(np.zeros((2, 4, 4, 3), np.uint8)).inference_batch_size == 250
+    assert ragged(tmp_path, noise([(2, 3)])).inference_batch_size == 64
+
+
+def test_an_array_is_a_pool_and_a_pool_is_itself(tmp_path):
+    images = np.stack(noise([(2, 3), (2, 3)]))
+    np.testing.assert_array_equal(as_pool(images).stack([0, 1]), images)
+    for pool in (UniformPool(images), ragged(tmp_path, images)):
+        assert as_pool(pool) is pool
+
+
+def test_pools_are_read_without_torch():
+    program = "import sys, distillweighted.tasks.pools; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(LIBRARY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_images_are_kept_but_for_a_shorter_side_of_256():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from distillweighted.batches.normalization import channel_statistics
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
+from distillweighted.tasks.pools import UniformPool
 from distillweighted.training import source
 from distillweighted.training.loop import TrainingError, predict
 from distillweighted.training.source import SourceSettings, source_accuracy, train_source
@@ -31,19 +31,10 @@ def train(seed=0, architecture="convnet_tiny", settings=SETTINGS):
     )
 
 
-def test_channel_statistics_by_hand():
-    images = np.zeros((2, 1, 2, 3), np.uint8)
-    images[..., 0] = 51
-    images[0, ..., 1] = 255
-    mean, std = channel_statistics(images)
-    np.testing.assert_allclose(mean, [0.2, 0.5, 0], atol=1e-12)
-    np.testing.assert_allclose(std, [0, 0.5, 0], atol=1e-12)
-
-
 def test_a_source_learns_its_task_and_says_how_its_inputs_are_normalised():
     images, labels = light_and_dark()
     model, mean, std = train()
-    assert (mean, std) == channel_statistics(images)
+    assert (mean, std) == UniformPool(images).channel_statistics()
     assert source_accuracy(model, images, labels, mean, std, device=CPU) == 100.0
     assert source_accuracy(model, images, 1 - labels, mean, std, device=CPU) == 0.0
 
@@ -64,7 +55,7 @@ def test_a_source_depends_on_its_seed_alone():
 def test_source_accuracy_by_hand():
     images, _ = light_and_dark(4)
     model = build_model("convnet_tiny", 3, seed=0)
-    mean, std = channel_statistics(images)
+    mean, std = UniformPool(images).channel_statistics()
     predicted = predict(model, images, mean, std, device=CPU).argmax(dim=1).numpy()
     labels = predicted.copy()
     labels[0] = (labels[0] + 1) % 3

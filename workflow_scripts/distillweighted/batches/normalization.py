@@ -1,4 +1,4 @@
-"""Mean and standard deviation of images, and images as the floats that a network reads."""
+"""Images as the floats that a network reads, on the device where it reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distillweighted.batches.views import AS_STORED, View
-from distillweighted.tasks.pools import Pool, RaggedImages
+from distillweighted.tasks.pools import Pool, as_pool
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -21,7 +21,7 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
 
 
 def normalized_batches(
-    images: Pool,
+    images: Pool | np.ndarray,
     mean: Sequence[float],
     std: Sequence[float],
     *,
@@ -30,9 +30,9 @@ def normalized_batches(
     batch_size: int | None = None,
 ) -> Iterator[Tensor]:
     """All images of a pool in order, un-augmented, as normalised batches on a device."""
+    images = as_pool(images)
     if batch_size is None:
-        # Full-size networks on full-size images need gigabytes for a few hundred of them.
-        batch_size = 64 if isinstance(images, RaggedImages) else 250
+        batch_size = images.inference_batch_size
     for start in range(0, len(images), batch_size):
         rows = np.arange(start, min(start + batch_size, len(images)))
         yield normalize(to_device(view.plain(images, rows), device), mean, std)
@@ -43,17 +43,3 @@ def to_device(images: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda":
         images = images.pin_memory()
     return images.to(device, non_blocking=True)
-
-
-def channel_statistics(images: Pool) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, in 0..1, over the pixels of all images."""
-    if isinstance(images, RaggedImages):
-        total, squares, count = np.zeros(3), np.zeros(3), 0
-        for row in range(len(images)):
-            pixels = images.load([row])[0].reshape(-1, 3) / 255
-            total, squares = total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
-            count += len(pixels)
-        mean = total / count
-        return mean.tolist(), np.sqrt(squares / count - mean**2).tolist()
-    pixels = np.asarray(images, np.float64).reshape(-1, 3) / 255
-    return pixels.mean(axis=0).tolist(), pixels.std(axis=0).tolist()

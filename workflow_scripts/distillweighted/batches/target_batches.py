@@ -17,7 +17,7 @@ from torch import Tensor
 from distillweighted.batches.normalization import normalize, to_device
 from distillweighted.batches.views import View, strong_augmentation
 from distillweighted.seeds import derive_seed
-from distillweighted.tasks.pools import Pool
+from distillweighted.tasks.pools import Pool, as_pool
 
 
 class IndexStream:
@@ -61,7 +61,7 @@ class TargetBatches:
     """Augmented batches of a target's training images, drawn once a step however many ask.
 
     Args:
-        images: All training images.
+        images: All training images; an array is uint8 [n, h, w, 3].
         labeled: Rows of the labelled images, int [l].
         labels: Their labels, int [l].
         unlabeled: Rows to distil on, int [u].
@@ -71,7 +71,7 @@ class TargetBatches:
 
     def __init__(
         self,
-        images: Pool,
+        images: Pool | np.ndarray,
         labeled: np.ndarray,
         labels: np.ndarray,
         unlabeled: np.ndarray,
@@ -79,7 +79,7 @@ class TargetBatches:
         view: View,
         seed: int,
     ):
-        self._images, self._labels = images, torch.from_numpy(np.array(labels))
+        self._images, self._labels = as_pool(images), torch.from_numpy(np.array(labels))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
         self._view, self._seed = view, seed
         self._streams: dict[tuple[str, int], tuple[IndexStream, np.random.Generator]] = {}

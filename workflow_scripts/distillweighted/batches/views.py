@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillweighted.tasks.pools import Pool, RaggedImages
+from distillweighted.tasks.pools import Pool
 
 RESIZE_RATIO = 256 / 224
 """Shorter side that an image is resized to before the middle is cut out, by the crop's size."""
@@ -70,8 +70,7 @@ AS_STORED = PaddedCrop(0)
 
 
 def _fixed(images: Pool, rows: np.ndarray) -> Tensor:
-    # Fancy indexing copies, so the memory map stays read-only.
-    return torch.from_numpy(np.ascontiguousarray(images[rows])).permute(0, 3, 1, 2)
+    return torch.from_numpy(images.stack(rows)).permute(0, 3, 1, 2)
 
 
 def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tensor:
@@ -155,8 +154,7 @@ class ResizedCrop:
 
 def _load(images: Pool, rows: np.ndarray) -> list[Tensor]:
     """Images as uint8 [3, h, w]."""
-    arrays = images.load(rows) if isinstance(images, RaggedImages) else images[rows]
-    return [torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1) for array in arrays]
+    return [torch.from_numpy(image).permute(2, 0, 1) for image in images.load(rows)]
 
 
 def random_part(

@@ -20,7 +20,7 @@ from distillweighted.tasks.pools import Pool
 
 def run_source(
     model_path: Path,
-    images: Pool,
+    images: Pool | np.ndarray,
     *,
     device: str,
     view: View = AS_STORED,

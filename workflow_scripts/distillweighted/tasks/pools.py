@@ -10,21 +10,80 @@ from __future__ import annotations
 
 import io
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distillweighted.errors import DamagedError
 from distillweighted.tasks.prepared import checksum, read_index
 
-if TYPE_CHECKING:
-    pass
+
+class Pool(ABC):
+    """A pool of images in a fixed order, uint8 [h, w, 3] each.
+
+    Attributes:
+        inference_batch_size: How many of the images a full-size network sees at once where nothing
+            is learned.
+    """
+
+    inference_batch_size: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    @abstractmethod
+    def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Copies of the images of some rows, uint8 [h, w, 3] each.
+
+        Raises:
+            DamagedError: Where the pixels of one are not those that were written.
+        """
+
+    @abstractmethod
+    def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """A copy of the images of some rows in one array, uint8 [k, h, w, 3].
+
+        Raises:
+            ValueError: Where the images have many sizes.
+        """
+
+    @abstractmethod
+    def channel_statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, in 0..1, over the pixels of all images."""
 
 
-class RaggedImages:
-    """A pool of images of different sizes, uint8 [h, w, 3] each, read from disk as asked for.
+class UniformPool(Pool):
+    """A pool of images of one size.
+
+    Args:
+        images: uint8 [n, h, w, 3], an array or a memory map; not copied.
+    """
+
+    inference_batch_size = 250
+
+    def __init__(self, images: np.ndarray):
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        return list(self.stack(rows))
+
+    def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        # Fancy indexing copies, so the memory map stays read-only.
+        return np.ascontiguousarray(self._images[np.asarray(rows, np.int64)])
+
+    def channel_statistics(self) -> tuple[list[float], list[float]]:
+        pixels = np.asarray(self._images, np.float64).reshape(-1, 3) / 255
+        return pixels.mean(axis=0).tolist(), pixels.std(axis=0).tolist()
+
+
+class RaggedPool(Pool):
+    """A pool of images of many sizes, read from disk as asked for.
 
     Args:
         path: The array file.
@@ -33,6 +92,9 @@ class RaggedImages:
     Raises:
         DamagedError: Where the file is not as long as the sizes say.
     """
+
+    # Full-size networks on full-size images need gigabytes for a few hundred of them.
+    inference_batch_size = 64
 
     def __init__(self, path: Path, facts: np.ndarray):
         facts = np.asarray(facts, np.int64).reshape(-1, 3)
@@ -45,13 +107,23 @@ class RaggedImages:
         return len(self._sizes)
 
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """Copies of the images of some rows.
-
-        Raises:
-            DamagedError: Where the pixels of one are not those that were written.
-        """
         pixels = self._map()
         return [self._cut(pixels, int(row)) for row in rows]
+
+    def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        raise ValueError(
+            f"{self._path}: its images have many sizes and need a view that resizes them"
+        )
+
+    def channel_statistics(self) -> tuple[list[float], list[float]]:
+        # One image at a time: together they may not fit in memory.
+        total, squares, count = np.zeros(3), np.zeros(3), 0
+        for row in range(len(self)):
+            pixels = self.load([row])[0].reshape(-1, 3) / 255
+            total, squares = total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
+            count += len(pixels)
+        mean = total / count
+        return mean.tolist(), np.sqrt(squares / count - mean**2).tolist()
 
     def _map(self) -> np.ndarray:
         # Mapped anew for each batch: pages that were read count as the process's memory for as long
@@ -66,8 +138,9 @@ class RaggedImages:
         return image.reshape(*self._sizes[row], 3)
 
 
-Pool = np.ndarray | RaggedImages
-"""A pool of images: of one size, uint8 [n, h, w, 3], or of many."""
+def as_pool(images: Pool | np.ndarray) -> Pool:
+    """The pool of an array of images, uint8 [n, h, w, 3]; a pool is itself."""
+    return UniformPool(images) if isinstance(images, np.ndarray) else images
 
 
 def open_pool(path: Path, index: Path) -> Pool:
@@ -85,12 +158,12 @@ def open_pool(path: Path, index: Path) -> Pool:
     sizes = {tuple(size) for size in facts[:, :2].tolist()}
     shape = (len(facts), *sizes.pop(), 3) if len(sizes) == 1 else ()
     if not _begins_as(path, shape):
-        return RaggedImages(path, facts)
+        return RaggedPool(path, facts)
     images = _map_array(path, shape)
     for row, (image, wanted) in enumerate(zip(images, facts[:, 2].tolist(), strict=True)):
         if checksum(image) != wanted:
             raise _wrong_pixels(path, row)
-    return images
+    return UniformPool(images)
 
 
 def _map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -124,7 +197,7 @@ def _wrong_pixels(path: Path, row: int) -> DamagedError:
 
 
 def write_ragged(path: Path, images: Iterable[np.ndarray]) -> np.ndarray:
-    """Write images as `RaggedImages` reads them, one at a time.
+    """Write images as `RaggedPool` reads them, one at a time.
 
     Args:
         path: The array file; it appears only once it is complete.

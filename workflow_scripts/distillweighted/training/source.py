@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillweighted.batches.normalization import channel_statistics
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import AS_STORED, View
 from distillweighted.losses import labeled_loss, multi_label_loss
 from distillweighted.networks.classifier import Classifier, build_model, replace_head
 from distillweighted.seeds import derive_seed
-from distillweighted.tasks.pools import Pool
+from distillweighted.tasks.pools import Pool, as_pool
 from distillweighted.training.loop import TrainingError, predict
 from distillweighted.training.resumption import Checkpoint
 
@@ -38,7 +37,7 @@ class SourceSettings:
 
 def train_source(
     architecture: str,
-    images: Pool,
+    images: Pool | np.ndarray,
     labels: np.ndarray,
     num_classes: int,
     settings: SourceSettings,
@@ -53,7 +52,7 @@ def train_source(
 
     Args:
         architecture: Name of the architecture.
-        images: The training images.
+        images: The training images; an array is uint8 [n, h, w, 3].
         labels: int [n], or of a multi-label task 0 or 1 [n, num_classes], which trains a sigmoid an
             output instead of a softmax.
         num_classes: Number of classes.
@@ -73,9 +72,10 @@ def train_source(
         TrainingError: Where the loss is not finite.
         TrainingStopped: Where a signal asked for it (with a checkpoint only).
     """
+    images = as_pool(images)
     if initial is None:
         model = build_model(architecture, num_classes, seed=derive_seed(seed, "model"))
-        mean, std = channel_statistics(images)
+        mean, std = images.channel_statistics()
     else:
         model, mean, std = initial[0], list(initial[1]), list(initial[2])
         replace_head(model, num_classes, seed=derive_seed(seed, "model"))
@@ -147,7 +147,7 @@ def _set_random_state(states: Sequence[Tensor], device: torch.device) -> None:
 
 def source_accuracy(
     model: Classifier,
-    images: Pool,
+    images: Pool | np.ndarray,
     labels: np.ndarray,
     mean: list[float],
     std: list[float],

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from distillweighted.batches.forward import predict
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import make_view
 from distillweighted.files.checksums import fingerprint_files
@@ -37,7 +38,6 @@ from distillweighted.training.loop import (
     Plan,
     PseudoLabels,
     Settings,
-    predict,
     train_students,
 )
 from distillweighted.training.resumption import Checkpoint

@@ -8,11 +8,11 @@ import torch
 from safetensors import safe_open
 
 import train_source
+from distillweighted.batches.forward import predict
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.networks.cost import count_macs, count_parameters
 from distillweighted.networks.model_files import load_model
 from distillweighted.sources.outputs import load_inference
-from distillweighted.training.loop import predict
 from distillweighted.training.resumption import TrainingStopped
 
 VIEW = {"kind": "padded_crop", "padding": 2}

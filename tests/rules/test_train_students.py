@@ -9,11 +9,11 @@ import torch
 from safetensors.numpy import load_file
 
 import train_students
+from distillweighted.batches.forward import predict
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.sources.outputs import save_inference
 from distillweighted.tasks.prepared import checksum, read_image_names
-from distillweighted.training.loop import predict
 from distillweighted.training.resumption import TrainingStopped
 
 RECIPES = (

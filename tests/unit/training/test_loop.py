@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from distillweighted import losses
+from distillweighted.batches.forward import predict
 from distillweighted.batches.normalization import normalize
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop
@@ -19,7 +20,6 @@ from distillweighted.training.loop import (
     Plan,
     PseudoLabels,
     Settings,
-    predict,
     train_students,
 )
 
@@ -301,20 +301,6 @@ def test_training_learns_what_the_labels_say():
     (outcome,) = train_students([plan()], batches, settings, seed=0, device=CPU)
     predicted = predict(outcome.model, images[30:], MEAN, STD, device=CPU).argmax(dim=1).numpy()
     np.testing.assert_array_equal(predicted, labels[30:])
-
-
-def test_predict_is_the_model_on_images_as_they_are():
-    model = build_model("alexnet_tiny", 3, seed=0)
-    floats = (IMAGES.transpose(0, 3, 1, 2) / 255 - np.reshape(MEAN, (3, 1, 1))) / np.reshape(
-        STD, (3, 1, 1)
-    )
-    with torch.no_grad():
-        expected = model.eval()(torch.from_numpy(floats.astype(np.float32)))
-    model.train()  # predict turns dropout off by itself
-    for size in (250, 7, 1):
-        logits = predict(model, IMAGES, MEAN, STD, device=CPU, batch_size=size)
-        assert logits.shape == (40, 3)
-        np.testing.assert_allclose(logits.numpy(), expected.numpy(), atol=1e-6)
 
 
 def test_devices():

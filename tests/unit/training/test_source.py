@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from distillweighted.batches.forward import predict
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
 from distillweighted.tasks.pools import UniformPool
 from distillweighted.training import source
-from distillweighted.training.loop import TrainingError, predict
+from distillweighted.training.loop import TrainingError
 from distillweighted.training.source import SourceSettings, source_accuracy, train_source
 
 CPU = torch.device("cpu")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
-
-from distillweighted.batches.views import AS_STORED, View
-from distillweighted.tasks.pools import Pool, as_pool
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -18,24 +14,6 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
     floats = images.float().div_(255).sub_(shift).div_(scale)
     return floats.contiguous(memory_format=torch.channels_last)
-
-
-def normalized_batches(
-    images: Pool | np.ndarray,
-    mean: Sequence[float],
-    std: Sequence[float],
-    *,
-    device: torch.device,
-    view: View = AS_STORED,
-    batch_size: int | None = None,
-) -> Iterator[Tensor]:
-    """All images of a pool in order, un-augmented, as normalised batches on a device."""
-    images = as_pool(images)
-    if batch_size is None:
-        batch_size = images.inference_batch_size
-    for start in range(0, len(images), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(images)))
-        yield normalize(to_device(view.plain(images, rows), device), mean, std)
 
 
 def to_device(images: Tensor, device: torch.device) -> Tensor:

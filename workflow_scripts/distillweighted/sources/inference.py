@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
+from torch import Tensor
 
-from distillweighted.batches.normalization import normalized_batches
+from distillweighted.batches.forward import forward
 from distillweighted.batches.views import AS_STORED, View
 from distillweighted.networks.devices import choose_device
 from distillweighted.networks.model_files import load_model
@@ -31,7 +31,7 @@ def run_source(
 
     Args:
         model_path: A model written by `models.save_model`.
-        images: The images.
+        images: The images; an array is uint8 [n, h, w, 3].
         device: auto, cpu or cuda.
         view: How an image becomes what the network sees.
         statistics: Mean and standard deviation to normalise with, by channel, in 0..1; by default
@@ -44,30 +44,27 @@ def run_source(
         float32 [n, c], its probabilities.
 
     Raises:
-        ValueError: Where an output is not finite; names the model.
+        ValueError: Where an output is not finite; names the model. Where the images have many
+            sizes and the view does not resize them.
     """
     model, meta = load_model(model_path)
     mean, std = statistics or (meta["mean"], meta["std"])
     where = choose_device(device)
     model = model.to(where).eval()
-    features, probabilities = [], []
-    with torch.no_grad():
-        for batch in normalized_batches(images, mean, std, device=where, view=view):
-            hidden = model.backbone(batch)
-            features.append(hidden.float().cpu().numpy())
-            logits = model.head(hidden).float()
-            probabilities.append(_probabilities(logits, activation).cpu().numpy())
-    outputs = {
-        "features": np.concatenate(features),
-        "pseudo_labels": np.concatenate(probabilities),
-    }
+
+    def outputs_of(batch: Tensor) -> tuple[Tensor, Tensor]:
+        features = model.backbone(batch)
+        return features, _probabilities(model.head(features).float(), activation)
+
+    features, probabilities = forward(outputs_of, images, mean, std, device=where, view=view)
+    outputs = {"features": features.numpy(), "pseudo_labels": probabilities.numpy()}
     for name, values in outputs.items():
         if not np.isfinite(values).all():
             raise ValueError(f"source {model_path.parent.name}: its {name} are not finite")
     return outputs
 
 
-def _probabilities(logits: torch.Tensor, activation: str) -> torch.Tensor:
+def _probabilities(logits: Tensor, activation: str) -> Tensor:
     if activation == "softmax":
         return logits.softmax(dim=1)
     values = logits.sigmoid()

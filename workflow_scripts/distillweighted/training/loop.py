@@ -19,12 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from distillweighted import losses
-from distillweighted.batches.normalization import normalized_batches
 from distillweighted.batches.target_batches import TargetBatches
-from distillweighted.batches.views import AS_STORED, View
 from distillweighted.networks.classifier import Classifier
 from distillweighted.seeds import derive_seed
-from distillweighted.tasks.pools import Pool
 from distillweighted.training.resumption import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -326,20 +323,3 @@ def _report(students: Sequence[_Student], step: int, steps: int, eta: float) -> 
     for student in students:
         last = student.outcome.history[-1]
         log.info("  %-44s loss %.4f", student.plan.recipe, last["loss"])
-
-
-@torch.no_grad()
-def predict(
-    model: Classifier,
-    images: Pool,
-    mean: Sequence[float],
-    std: Sequence[float],
-    *,
-    device: torch.device,
-    view: View = AS_STORED,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Logits float32 [n, num_classes] of un-augmented images, on the CPU."""
-    model = model.to(device).eval()
-    batches = normalized_batches(images, mean, std, device=device, view=view, batch_size=batch_size)
-    return torch.cat([model(batch).float().cpu() for batch in batches])

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillweighted.batches.forward import predict
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import AS_STORED, View
 from distillweighted.losses import labeled_loss, multi_label_loss
 from distillweighted.networks.classifier import Classifier, build_model, replace_head
 from distillweighted.seeds import derive_seed
 from distillweighted.tasks.pools import Pool, as_pool
-from distillweighted.training.loop import TrainingError, predict
+from distillweighted.training.loop import TrainingError
 from distillweighted.training.resumption import Checkpoint
 
 log = logging.getLogger(__name__)

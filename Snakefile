@@ -27,7 +27,7 @@ wildcard_constraints:
     source="[^/]+",
     recipe="[^/]+",
     cohort="[^/]+",
-    seed=r"\d+(-labels[^/]+)?",
+    replicate=r"\d+(-labels[^/]+)?",
 
 
 # A plan (-n) does not come here, so that it can be made without the data.
@@ -53,7 +53,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        all_student_files(),
+        RUN.products.files_of_students(*STUDENT_PRODUCTS),
         "<results>/report.html",
 
 

@@ -14,11 +14,7 @@ rule fetch:
     params:
         code=code_of("fetch"),
         tasks=needed_data_sets(config),
-        checkpoints=[
-            (model_architecture(name), model_task(name))
-            for name in all_models()
-            if not is_trained(name)
-        ],
+        models=RUN.loaded(LOADED),
         data_root=config["data_root"],
         models_root=config["models_root"],
     script:
@@ -39,20 +35,16 @@ rule prepare_data_set:
     benchmark:
         "<results>/benchmarks/prepare_data_set/{task}.tsv"
     wildcard_constraints:
-        task=alternatives(DATA_SETS),
+        task=alternatives(name for name, task in RUN.tasks.items() if not task.generated),
     conda:
         "../envs/distillweighted.yaml"
     threads: 4
     resources:
-        mem_mb=growing(lambda wc: memory_mb(wc.task, at_once=16)),
-        runtime=growing(
-            lambda wc: round(10 + sum(task_images(config, wc.task).values()) * 0.1 / 60)
-        ),
+        mem_mb=per_attempt(lambda wc: RUN.resources.memory_mb(wc.task, at_once=16)),
+        runtime=per_attempt(lambda wc: RUN.resources.preparation_minutes(wc.task)),
     params:
-        code=lambda wc: code_of("prepare_data_set", data_set=wc.task),
-        data_root=str(DATA_ROOT),
-        files=lambda wc: data_set_state(TASKS[wc.task].data_set, DATA_ROOT),
-        check_counts=config["images"]["check_counts"],
+        code=lambda wc: code_of("prepare_data_set", uses=[RUN.tasks[wc.task].reader]),
+        job=lambda wc: RUN.jobs.preparation(wc.task).as_params(),
     script:
         "../workflow_scripts/prepare_data_set.py"
 
@@ -69,21 +61,16 @@ rule prepare_task:
     benchmark:
         "<results>/benchmarks/prepare_task/{task}.tsv"
     wildcard_constraints:
-        task=alternatives(set(TASKS) - set(DATA_SETS)),
+        task=alternatives(name for name, task in RUN.tasks.items() if task.generated),
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc: memory_mb(wc.task)),
-        runtime=growing(lambda wc: 10 + sum(task_images(config, wc.task).values()) // 1000),
+        mem_mb=per_attempt(lambda wc: RUN.resources.memory_mb(wc.task)),
+        runtime=per_attempt(lambda wc: RUN.resources.generation_minutes(wc.task)),
     params:
         code=code_of("prepare_task"),
-        settings=lambda wc: {
-            "task": wc.task,
-            "seed": config["embedded"]["seed"],
-            "image_size": config["embedded"]["image_size"],
-            **task_images(config, wc.task),
-        },
+        job=lambda wc: RUN.jobs.generation(wc.task).as_params(),
     script:
         "../workflow_scripts/prepare_task.py"
 
@@ -93,24 +80,23 @@ rule split_target:
         index="<results>/data/{target}/images.csv",
         labels="<results>/data/{target}/labels.csv",
     output:
-        split="<results>/splits/{target}/seed{seed}.csv",
-        labeled="<results>/splits/{target}/seed{seed}_labeled.csv",
+        split="<results>/splits/{target}/seed{replicate}.csv",
+        labeled="<results>/splits/{target}/seed{replicate}_labeled.csv",
     log:
-        "<results>/logs/split_target/{target}-seed{seed}.log",
+        "<results>/logs/split_target/{target}-seed{replicate}.log",
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("split_target"),
-        seed=lambda wc: REPLICATES[wc.seed].seed,
-        fraction=lambda wc: REPLICATES[wc.seed].label_fraction,
+        job=lambda wc: RUN.jobs.split(wc.target, wc.replicate).as_params(),
     script:
         "../workflow_scripts/split_target.py"
 
 
 rule splits:
     input:
-        per_target_and_seed("<results>/splits/{target}/seed{seed}.csv"),
+        per_target_and_replicate(RUN.paths.split),

@@ -19,11 +19,11 @@ rule fig1_weightings:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("fig1_weightings"),
-        default_p=METHODS["default_p"],
+        default_p=config["methods"]["default_p"],
         targets=config["figures"]["fig1_targets"],
     script:
         "../workflow_scripts/fig1_weightings.py"
@@ -49,13 +49,13 @@ rule fig3_single_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("fig3_single_source"),
-        default_p=METHODS["default_p"],
-        metric=WEIGHTING["metric"],
-        representation=WEIGHTING["representation"],
+        default_p=config["methods"]["default_p"],
+        metric=config["similarity"]["weighting"]["metric"],
+        representation=config["similarity"]["weighting"]["representation"],
     script:
         "../workflow_scripts/fig3_single_source.py"
 
@@ -79,13 +79,13 @@ rule fig4_similarity_vs_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("fig4_similarity_vs_accuracy"),
-        metric=WEIGHTING["metric"],
-        representation=WEIGHTING["representation"],
-        sources=sources_by_task(),
+        metric=config["similarity"]["weighting"]["metric"],
+        representation=config["similarity"]["weighting"]["representation"],
+        sources=RUN.products.sources_by_task,
     script:
         "../workflow_scripts/fig4_similarity_vs_accuracy.py"
 
@@ -109,11 +109,11 @@ rule fig5_accuracy_vs_compute:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("fig5_accuracy_vs_compute"),
-        default_p=METHODS["default_p"],
+        default_p=config["methods"]["default_p"],
     script:
         "../workflow_scripts/fig5_accuracy_vs_compute.py"
 
@@ -136,8 +136,8 @@ rule fig6_effect_of_p:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("fig6_effect_of_p"),
     script:
@@ -146,4 +146,4 @@ rule fig6_effect_of_p:
 
 rule figures:
     input:
-        [f"<results>/figures/{name}.png" for name in FIGURES],
+        [RUN.paths.figure(name) for name in RUN.products.figures],

@@ -5,7 +5,7 @@ rule infer_source:
     input:
         images="<results>/data/{target}/train_images.npy",
         index="<results>/data/{target}/images.csv",
-        model=model_file("{source}"),
+        model="<results>/sources/{source}/model.safetensors",
     output:
         "<results>/inference/{target}/{source}.safetensors",
     log:
@@ -16,17 +16,12 @@ rule infer_source:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc: memory_mb(wc.target, at_once=64, networks=1)),
-        runtime=growing(
-            lambda wc: run_minutes(wc.target, task_images(config, wc.target)["train_images"])
-        ),
+        mem_mb=per_attempt(lambda wc: RUN.resources.inference_memory_mb(wc.target)),
+        runtime=per_attempt(lambda wc: RUN.resources.inference_minutes(wc.target)),
         gpu=GPUS,
     params:
         code=code_of("infer_source"),
-        view=lambda wc: view_of(wc.target),
-        statistics=lambda wc: parity_statistics(wc.target),
-        activation=lambda wc: output_activation(wc.source),
-        device=config["device"],
+        job=lambda wc: RUN.jobs.inference(wc.target, wc.source).as_params(),
     script:
         "../workflow_scripts/infer_source.py"
 
@@ -34,7 +29,7 @@ rule infer_source:
 rule inference:
     input:
         [
-            f"<results>/inference/{target}/{name}.safetensors"
-            for target in TARGETS
-            for name in ADMISSIBLE[target]
+            RUN.paths.inference(target, source.name)
+            for target in RUN.targets
+            for source in RUN.admissible(target)
         ],

@@ -4,7 +4,7 @@
 rule describe_run:
     input:
         "<results>/tables/accuracy.csv",
-        sources=[f"<results>/sources/{name}/meta.json" for name in SOURCES],
+        sources=[RUN.paths.model_facts(name) for name in RUN.sources],
     output:
         config="<results>/config.yaml",
         sources=report(
@@ -31,16 +31,12 @@ rule describe_run:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("describe_run"),
         config=config,
-        exclusions=[
-            {"target": target, "source": name, "reason": reason}
-            for target in TARGETS
-            for name, reason in grid.excluded_sources(config, target).items()
-        ],
+        exclusions=RUN.products.exclusions,
     script:
         "../workflow_scripts/describe_run.py"
 
@@ -49,16 +45,12 @@ rule describe_run:
 # caption would only be printed there: the job looks for that and fails.
 rule report:
     input:
-        [f"<results>/tables/{name}.csv" for name in TABLES],
-        [f"<results>/figures/{name}.png" for name in FIGURES],
-        [f"<results>/tables/{name}.csv" for name in ("sources", "exclusions", "versions")],
+        [RUN.paths.table(name) for name in RUN.products.tables],
+        [RUN.paths.figure(name) for name in RUN.products.figures],
+        [RUN.paths.table(name) for name in ("sources", "exclusions", "versions")],
         config="<results>/config.yaml",
         template="rules/captions/report.rst",
-        captions=[
-            f"rules/captions/{name}.rst"
-            for name in (*TABLES, *FIGURES, "sources", "exclusions", "versions")
-            if COMPARABLE or name != "comparison_with_paper"
-        ],
+        captions=[f"rules/captions/{name}.rst" for name in RUN.products.captions],
     output:
         "<results>/report.html",
     log:

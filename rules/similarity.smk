@@ -4,37 +4,30 @@
 rule score_similarity:
     input:
         inference=lambda wc: [
-            f"<results>/inference/{wc.target}/{name}.safetensors" for name in ADMISSIBLE[wc.target]
+            RUN.paths.inference(wc.target, source.name) for source in RUN.admissible(wc.target)
         ],
         index="<results>/data/{target}/images.csv",
-        split="<results>/splits/{target}/seed{seed}.csv",
-        labeled="<results>/splits/{target}/seed{seed}_labeled.csv",
+        split="<results>/splits/{target}/seed{replicate}.csv",
+        labeled="<results>/splits/{target}/seed{replicate}_labeled.csv",
     output:
-        "<results>/similarity/{target}/seed{seed}.csv",
+        "<results>/similarity/{target}/seed{replicate}.csv",
     log:
-        "<results>/logs/score_similarity/{target}-seed{seed}.log",
+        "<results>/logs/score_similarity/{target}-seed{replicate}.log",
     benchmark:
-        "<results>/benchmarks/score_similarity/{target}-seed{seed}.tsv"
+        "<results>/benchmarks/score_similarity/{target}-seed{replicate}.tsv"
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(
-            lambda wc: memory_mb(wc.target)
-            + round(0.05 * config["probe"]["size"] * len(ADMISSIBLE[wc.target]))
-        ),
-        runtime=growing(lambda wc: 10 + len(ADMISSIBLE[wc.target])),
+        mem_mb=per_attempt(lambda wc: RUN.resources.scoring_memory_mb(wc.target)),
+        runtime=per_attempt(lambda wc: RUN.resources.scoring_minutes(wc.target)),
     params:
-        code=code_of("score_similarity"),
-        seed=lambda wc: REPLICATES[wc.seed].seed,
-        sources=lambda wc: ADMISSIBLE[wc.target],
-        probe_size=config["probe"]["size"],
-        metrics=config["similarity"]["metrics"],
-        representations=config["similarity"]["representations"],
+        code=code_of("score_similarity", **RUN.jobs.metric_modules()),
+        job=lambda wc: RUN.jobs.scores(wc.target, wc.replicate).as_params(),
     script:
         "../workflow_scripts/score_similarity.py"
 
 
 rule similarity:
     input:
-        per_target_and_seed("<results>/similarity/{target}/seed{seed}.csv"),
+        per_target_and_replicate(RUN.paths.similarity),

@@ -3,37 +3,23 @@
 
 rule train_students:
     input:
-        unpack(lambda wc: student_inputs(cohort_rows(wc))),
+        unpack(lambda wc: RUN.inputs(members(wc))),
     output:
-        temp(directory("<results>/students/{target}/.cohorts/seed{seed}/{cohort}")),
+        temp(directory("<results>/students/{target}/.cohorts/seed{replicate}/{cohort}")),
     log:
-        "<results>/logs/train_students/{target}-seed{seed}-{cohort}.log",
+        "<results>/logs/train_students/{target}-seed{replicate}-{cohort}.log",
     benchmark:
-        "<results>/benchmarks/train_students/{target}-seed{seed}-{cohort}.tsv"
+        "<results>/benchmarks/train_students/{target}-seed{replicate}-{cohort}.tsv"
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(
-            lambda wc: memory_mb(wc.target, at_once=cohort_batch(), networks=len(cohort_rows(wc)))
-        ),
-        runtime=growing(cohort_minutes),
+        mem_mb=per_attempt(lambda wc: RUN.resources.cohort_memory_mb(members(wc))),
+        runtime=per_attempt(lambda wc: RUN.resources.cohort_minutes(members(wc))),
         gpu=GPUS,
     params:
         code=code_of("train_students"),
-        seed=lambda wc: REPLICATES[wc.seed].seed,
-        members=members,
-        sources=lambda wc: union(used_sources(row) for row in cohort_rows(wc)),
-        models=lambda wc: union(used_models(row) for row in cohort_rows(wc)),
-        image_size=lambda wc: image_size(wc.target),
-        settings=training_settings(),
-        view=lambda wc: view_of(wc.target),
-        statistics=lambda wc: parity_statistics(wc.target),
-        distill_labeled=config["training"]["distill_labeled"],
-        device=config["device"],
-        checkpoint=lambda wc: (
-            f"{RESULTS}/checkpoints/train_students/{wc.target}-seed{wc.seed}-{wc.cohort}.pt"
-        ),
+        job=lambda wc: RUN.cohort(wc.target, wc.replicate, wc.cohort).as_params(),
     script:
         "../workflow_scripts/train_students.py"
 
@@ -42,39 +28,33 @@ rule train_students:
 # a change redoes it, though the folder that it was trained in is gone.
 rule evaluate_student:
     input:
-        unpack(lambda wc: student_inputs([student_row(wc)])),
-        cohort=lambda wc: (
-            f"<results>/students/{wc.target}/.cohorts/seed{wc.seed}/{student_row(wc)['cohort']}"
-        ),
+        unpack(lambda wc: RUN.inputs([student(wc)])),
+        cohort=lambda wc: RUN.paths.cohort(wc.target, wc.replicate, student(wc).cohort),
         labels="<results>/data/{target}/labels.csv",
     output:
-        metrics="<results>/students/{target}/{recipe}/seed{seed}/metrics.json",
-        history="<results>/students/{target}/{recipe}/seed{seed}/history.csv",
-        predictions="<results>/students/{target}/{recipe}/seed{seed}/predictions.csv",
-        model="<results>/students/{target}/{recipe}/seed{seed}/model.safetensors",
+        metrics="<results>/students/{target}/{recipe}/seed{replicate}/metrics.json",
+        history="<results>/students/{target}/{recipe}/seed{replicate}/history.csv",
+        predictions="<results>/students/{target}/{recipe}/seed{replicate}/predictions.csv",
+        model="<results>/students/{target}/{recipe}/seed{replicate}/model.safetensors",
     log:
-        "<results>/logs/evaluate_student/{target}-seed{seed}-{recipe}.log",
+        "<results>/logs/evaluate_student/{target}-seed{replicate}-{recipe}.log",
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
         in_group=1,
     params:
-        code=code_of("train_students", "evaluate_student"),
-        student=student_facts,
-        settings=lambda wc: [
-            training_settings(),
-            learning_rate(student_row(wc)),
-            view_of(wc.target),
-            parity_statistics(wc.target),
-            config["training"]["distill_labeled"],
-        ],
+        code=lambda wc: code_of(
+            "train_students", "evaluate_student", uses=RUN.jobs.objective_modules(student(wc))
+        ),
+        job=lambda wc: RUN.jobs.evaluation(student(wc)).as_params(),
+        settings=lambda wc: RUN.jobs.training_facts(student(wc)),
     script:
         "../workflow_scripts/evaluate_student.py"
 
 
 rule students:
     input:
-        all_student_files(),
+        RUN.products.files_of_students(*STUDENT_PRODUCTS),

@@ -3,20 +3,20 @@
 
 rule collect_accuracy:
     input:
-        metrics=student_files("metrics.json"),
-        similarity=expand(
-            "<results>/similarity/{target}/seed{seed}.csv", target=TARGETS, seed=SEEDS
-        ),
-        nearest=per_target_and_seed(
-            "<results>/weights/{target}/seed{seed}/distill_weighted-pinf.csv"
-        ),
+        metrics=RUN.products.files_of_students("metrics.json"),
+        similarity=[
+            RUN.paths.similarity(target, str(seed))
+            for target in RUN.targets
+            for seed in config["seeds"]
+        ],
+        nearest=per_target_and_replicate(RUN.paths.nearest),
     output:
         **(
             {
                 "label_fractions_accuracy": "<results>/tables/label_fractions_accuracy.csv",
                 "label_fractions_nearest": "<results>/tables/label_fractions_nearest.csv",
             }
-            if HAS_LABEL_FRACTIONS
+            if RUN.products.has_label_fractions
             else {}
         ),
         accuracy="<results>/tables/accuracy.csv",
@@ -29,15 +29,11 @@ rule collect_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(20),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(20),
     params:
         code=code_of("collect_accuracy"),
-        cells=[
-            (target, replicate.seed, replicate.label_fraction)
-            for target in TARGETS
-            for replicate in REPLICATES.values()
-        ],
+        cells=RUN.products.cells,
         label_fraction=config["training"]["label_fraction"],
     script:
         "../workflow_scripts/collect_accuracy.py"
@@ -76,12 +72,12 @@ rule table1_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("table1_accuracy"),
-        default_p=METHODS["default_p"],
-        caption=caption_line(),
+        default_p=config["methods"]["default_p"],
+        caption=RUN.products.caption,
     script:
         "../workflow_scripts/table1_accuracy.py"
 
@@ -118,12 +114,12 @@ rule table2_correlation:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(20),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(20),
     params:
         code=code_of("table2_correlation"),
         bootstrap=config["figures"]["bootstrap"],
-        caption=caption_line(),
+        caption=RUN.products.caption,
     script:
         "../workflow_scripts/table2_correlation.py"
 
@@ -153,13 +149,13 @@ rule table3_relative_accuracy:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("table3_relative_accuracy"),
         k=3,
         other_k=config["figures"]["other_k"],
-        caption=caption_line(),
+        caption=RUN.products.caption,
     script:
         "../workflow_scripts/table3_relative_accuracy.py"
 
@@ -183,12 +179,12 @@ rule table_label_fractions:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("table_label_fractions"),
-        default_p=METHODS["default_p"],
-        caption=caption_line(),
+        default_p=config["methods"]["default_p"],
+        caption=RUN.products.caption,
     script:
         "../workflow_scripts/table_label_fractions.py"
 
@@ -212,13 +208,13 @@ rule table_target_groups:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("table_target_groups"),
         groups=config["figures"]["target_groups"],
-        default_p=METHODS["default_p"],
-        caption=caption_line(),
+        default_p=config["methods"]["default_p"],
+        caption=RUN.products.caption,
     script:
         "../workflow_scripts/table_target_groups.py"
 
@@ -230,7 +226,7 @@ rule comparison_with_paper:
                 "table2": "<results>/tables/table2_correlation.csv",
                 "table3": "<results>/tables/table3_relative_accuracy.csv",
             }
-            if HAS_CORRELATIONS
+            if RUN.products.has_correlations
             else {}
         ),
         table1="<results>/tables/table1_accuracy.csv",
@@ -243,7 +239,7 @@ rule comparison_with_paper:
                 category="Tables",
                 labels={"item": "Comparison", "shows": "the paper's numbers beside these"},
             )
-            if COMPARABLE
+            if RUN.products.is_comparable
             else "<results>/tables/comparison_with_paper.csv"
         ),
     log:
@@ -252,8 +248,8 @@ rule comparison_with_paper:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         code=code_of("comparison_with_paper"),
     script:
@@ -262,4 +258,4 @@ rule comparison_with_paper:
 
 rule tables:
     input:
-        [f"<results>/tables/{name}.csv" for name in TABLES],
+        [RUN.paths.table(name) for name in RUN.products.tables],

@@ -3,29 +3,21 @@
 
 rule compute_weights:
     input:
-        "<results>/similarity/{target}/seed{seed}.csv",
+        "<results>/similarity/{target}/seed{replicate}.csv",
     output:
-        "<results>/weights/{target}/seed{seed}/{recipe}.csv",
+        "<results>/weights/{target}/seed{replicate}/{recipe}.csv",
     log:
-        "<results>/logs/compute_weights/{target}-seed{seed}-{recipe}.log",
+        "<results>/logs/compute_weights/{target}-seed{replicate}-{recipe}.log",
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
         in_group=1,
     params:
         code=code_of("compute_weights"),
-        seed=lambda wc: REPLICATES[wc.seed].seed,
-        recipe=lambda wc: WEIGHT_RECIPES[wc.recipe],
-        settings={
-            **config["similarity"]["weighting"],
-            "random_sources": config["methods"]["random_weights_sources"],
-        },
-        architectures=lambda wc: {
-            name: SOURCES[name].architecture for name in ADMISSIBLE[wc.target]
-        },
+        job=lambda wc: RUN.jobs.weights(wc.target, wc.replicate, wc.recipe).as_params(),
     script:
         "../workflow_scripts/compute_weights.py"
 
@@ -33,8 +25,8 @@ rule compute_weights:
 rule weights:
     input:
         [
-            f"<results>/weights/{target}/seed{seed}/{recipe}.csv"
-            for target in TARGETS
-            for seed in REPLICATES
-            for recipe in possible_weights(target)
+            RUN.paths.weights(target, replicate, recipe)
+            for target in RUN.targets
+            for replicate in RUN.replicates
+            for recipe in RUN.possible_weights(target)
         ],

@@ -79,8 +79,14 @@ def _params(job: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(_without_code(value), sort_keys=True, ensure_ascii=False, default=str)
     return text.replace(str(Path.cwd()), "<checkout>")
+
+
+def _without_code(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_code(item) for name, item in value.items() if name != "code"}
+    return [_without_code(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def plan_text(configs: Sequence[Path]) -> str:

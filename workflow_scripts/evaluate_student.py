@@ -9,30 +9,24 @@ from pathlib import Path
 from distillweighted.errors import DamagedError
 from distillweighted.files.tables import read_facts, read_table, read_whole
 from distillweighted.training.evaluation import accuracy, balanced_accuracy
+from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.student_files import STUDENT_FILES, link_file
 
 
-def main(
-    trained: Path,
-    labels: Path,
-    split: Path,
-    folder: Path,
-    *,
-    student: dict,
-) -> None:
+def main(job: EvaluationJob, trained: Path, labels: Path, split: Path, folder: Path) -> None:
     """Put a student's files in their place and write metrics.json.
 
     Args:
+        job: Its row of the grid.
         trained: Folder of the trained student.
         labels: Labels of all images of the target.
         split: The target's split.
         folder: Where the finished student goes.
-        student: Its row of the grid.
 
     Raises:
         RuntimeError: Where its training failed; says why.
     """
-    name = f"student {student['recipe']} of target {student['target']}, seed {student['seed']}"
+    name = f"student {job.recipe} of target {job.target}, seed {job.seed}"
     if (trained / "failed.txt").is_file():
         raise RuntimeError(
             f"{name} was not trained: {(trained / 'failed.txt').read_text()}\n"
@@ -60,7 +54,7 @@ def main(
     metrics = {
         # The grid's row wins: where training was taken over, the facts hold the row of that time.
         **facts,
-        **student,
+        **job.as_params(),
         "accuracy": accuracy(truth, predicted),
         "balanced_accuracy": balanced_accuracy(truth, predicted),
         "n_labeled": images["labeled"],
@@ -71,7 +65,7 @@ def main(
             **{p: importlib.metadata.version(p) for p in ("torch", "numpy")},
         },
     }
-    if student["source"] is None and len(facts["selected_sources"]) == 1:
+    if job.source is None and len(facts["selected_sources"]) == 1:
         metrics["source"] = facts["selected_sources"][0]
     folder.mkdir(parents=True, exist_ok=True)
     for file in STUDENT_FILES:
@@ -87,9 +81,9 @@ if "snakemake" in globals():
 
     with job_log(snakemake.log[0]):
         main(
+            EvaluationJob.of(snakemake.params.job),
             Path(snakemake.input.cohort) / snakemake.wildcards.recipe,
             Path(snakemake.input.labels),
             Path(snakemake.input.split),
             Path(snakemake.output.metrics).parent,
-            student=snakemake.params.student,
         )

@@ -8,7 +8,7 @@ from distillweighted.workflow.required_files import fetch_all
 
 def main(
     tasks: Sequence[str],
-    checkpoints: Sequence[tuple[str, str]],
+    models: Sequence[tuple[str, str, str]],
     *,
     data_root: Path | None,
     models_root: Path | None,
@@ -17,14 +17,14 @@ def main(
 
     Args:
         tasks: Names of the data sets that a run needs.
-        checkpoints: Architecture and task of the checkpoints that it needs.
+        models: Origin, architecture and task of the models that it loads.
         data_root: The folder that holds the data sets.
         models_root: The folder that holds the checkpoints.
 
     Raises:
         RuntimeError: Where files are missing still, which a person has to get; says which.
     """
-    missing = fetch_all(tasks, checkpoints, data_root=data_root, models_root=models_root)
+    missing = fetch_all(tasks, models, data_root=data_root, models_root=models_root)
     if missing:
         raise RuntimeError(f"what may be downloaded automatically is there now, but {missing}")
 
@@ -37,4 +37,4 @@ if "snakemake" in globals():
             name: Path(snakemake.params[name]) if snakemake.params[name] else None
             for name in ("data_root", "models_root")
         }
-        main(snakemake.params.tasks, snakemake.params.checkpoints, **roots)
+        main(snakemake.params.tasks, snakemake.params.models, **roots)

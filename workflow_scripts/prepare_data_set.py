@@ -3,12 +3,19 @@
 from pathlib import Path
 
 from distillweighted.tasks.datasets.registry import DATASETS
+from distillweighted.tasks.jobs import PreparationJob
 from distillweighted.tasks.preparation import prepare_data_set
 
 
-def main(folder: Path, *, task: str, data_root: Path, check_counts: bool, threads: int) -> None:
-    """Write the prepared task `task` to `folder` (see `distillweighted.tasks.prepared`)."""
-    prepare_data_set(folder, DATASETS[task], data_root, check_counts=check_counts, threads=threads)
+def main(job: PreparationJob, folder: Path, *, threads: int) -> None:
+    """Write the prepared task to `folder` (see `distillweighted.tasks.prepared`)."""
+    prepare_data_set(
+        folder,
+        DATASETS[job.task],
+        Path(job.data_root),
+        check_counts=job.check_counts,
+        threads=threads,
+    )
 
 
 if "snakemake" in globals():
@@ -16,9 +23,7 @@ if "snakemake" in globals():
 
     with job_log(snakemake.log[0]):
         main(
+            PreparationJob.of(snakemake.params.job),
             Path(snakemake.output.meta).parent,
-            task=snakemake.wildcards.task,
-            data_root=Path(snakemake.params.data_root),
-            check_counts=snakemake.params.check_counts,
             threads=snakemake.threads,
         )

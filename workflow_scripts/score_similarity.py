@@ -1,9 +1,10 @@
 """Rule score_similarity: how similar every source is to a target, on the labelled probe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from distillweighted.seeds import derive_seed
+from distillweighted.similarity.jobs import ScoreJob
 from distillweighted.similarity.probe import draw_probe
 from distillweighted.similarity.scores import score_sources
 from distillweighted.sources.outputs import load_inference
@@ -11,26 +12,32 @@ from distillweighted.tasks.splits import read_split
 
 
 def main(
+    job: ScoreJob,
     inference: Mapping[str, Path],
     index: Path,
     split: Path,
     labeled: Path,
     output: Path,
-    *,
-    target: str,
-    seed: int,
-    probe_size: int,
-    metrics: Sequence[str],
-    representations: Sequence[str],
 ) -> None:
-    """Write target, seed, source, representation, metric, score."""
+    """Write target, seed, source, representation, metric, score.
+
+    Args:
+        job: The target, its probe, and what is computed.
+        inference: Outputs of each source of the job.
+        index: images.csv of the target.
+        split: The target's split.
+        labeled: Its labelled images and their labels.
+        output: The table to write.
+    """
     rows, labels, _ = read_split(split, labeled, index)
     outputs = {}
     for source, path in inference.items():
         loaded = load_inference(path)
-        outputs[source] = {name: loaded[name][rows] for name in representations}
-    probe = draw_probe(labels, probe_size, seed=derive_seed(seed, target, "probe"))
-    table = score_sources(outputs, labels, probe, metrics=metrics, target=target, seed=seed)
+        outputs[source] = {name: loaded[name][rows] for name in job.representations}
+    probe = draw_probe(labels, job.probe_size, seed=derive_seed(job.seed, job.target, "probe"))
+    table = score_sources(
+        outputs, labels, probe, metrics=job.metrics, target=job.target, seed=job.seed
+    )
     table.to_csv(output, index=False)
 
 
@@ -38,15 +45,12 @@ if "snakemake" in globals():
     from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
+        score_job, files = ScoreJob.of(snakemake.params.job), snakemake.input
         main(
-            dict(zip(snakemake.params.sources, snakemake.input.inference, strict=True)),
-            Path(snakemake.input.index),
-            Path(snakemake.input.split),
-            Path(snakemake.input.labeled),
+            score_job,
+            dict(zip(score_job.sources, map(Path, files.inference), strict=True)),
+            Path(files.index),
+            Path(files.split),
+            Path(files.labeled),
             Path(snakemake.output[0]),
-            target=snakemake.wildcards.target,
-            seed=snakemake.params.seed,
-            probe_size=snakemake.params.probe_size,
-            metrics=snakemake.params.metrics,
-            representations=snakemake.params.representations,
         )

@@ -4,24 +4,17 @@ from pathlib import Path
 
 from distillweighted.files.tables import write_table
 from distillweighted.seeds import derive_seed
+from distillweighted.tasks.jobs import SplitJob
 from distillweighted.tasks.prepared import read_image_names, read_labels
 from distillweighted.tasks.splits import split_labeled
 
 
-def main(
-    index: Path,
-    labels: Path,
-    split: Path,
-    labeled: Path,
-    *,
-    target: str,
-    fraction: float,
-    seed: int,
-) -> None:
+def main(job: SplitJob, index: Path, labels: Path, split: Path, labeled: Path) -> None:
     """Write `split` (image, split) and `labeled` (image, label of the labelled images)."""
     train, test = (read_image_names(index, pool) for pool in ("train", "test"))
     values = read_labels(labels, train)
-    mask = split_labeled(values, fraction, seed=derive_seed(seed, target, "split") % 2**32)
+    seed = derive_seed(job.seed, job.target, "split") % 2**32
+    mask = split_labeled(values, job.fraction, seed=seed)
     parts = ["labeled" if chosen else "unlabeled" for chosen in mask] + ["test"] * len(test)
     write_table(split, ("image", "split"), zip(train + test, parts, strict=True))
     known = zip(train, values.tolist(), mask, strict=True)
@@ -33,11 +26,9 @@ if "snakemake" in globals():
 
     with job_log(snakemake.log[0]):
         main(
+            SplitJob.of(snakemake.params.job),
             Path(snakemake.input.index),
             Path(snakemake.input.labels),
             Path(snakemake.output.split),
             Path(snakemake.output.labeled),
-            target=snakemake.wildcards.target,
-            fraction=snakemake.params.fraction,
-            seed=snakemake.params.seed,
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distillweighted.seeds import derive_seed
-from distillweighted.sources.published_statistics import IMAGENET
+from distillweighted.tasks.published_statistics import IMAGENET
 
 from .pictures import make_picture
 

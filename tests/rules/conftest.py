@@ -3,16 +3,19 @@
 Every test that writes works on a copy.
 """
 
+import json
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import compute_weights
 import evaluate_student
@@ -24,52 +27,53 @@ from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import save_model
 from distillweighted.tasks.prepared import write_task
+from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.workflow.config import read_config
+from distillweighted.workflow.config_file import SCHEMA
+from distillweighted.workflow.paths import Paths
+from distillweighted.workflow.run import Run
 
-SOURCES = {"alexnet_tiny_a": "alexnet_tiny", "convnet_tiny_b": "convnet_tiny"}
-SOURCES["resnet50_tiny_c"] = "resnet50_tiny"
-INITIAL = "convnet_tiny_general"
-SETTINGS = {
-    "steps": 3,
-    "labeled_batch": 6,
-    "unlabeled_batch": 6,
-    "lam": 0.8,
-    "temperature": 1.0,
-    "learning_rate": 0.003,
-    "weight_decay": 0.01,
-    "fixmatch_threshold": 0.3,
-    "fixmatch_weight": 1.0,
-}
-VIEW = {"kind": "padded_crop", "padding": 2}
-WEIGHTING = {"metric": "parc", "representation": "features", "random_sources": None}
-WEIGHT_RECIPES = {
-    "distill_weighted-p0": {
-        "method": "distill_weighted",
-        "p": 0,
-        "draw": -1,
-        "architecture": None,
-    },
-    "finetune_selected_source-alexnet_tiny": {
-        "method": "finetune_selected_source",
-        "p": None,
-        "draw": -1,
-        "architecture": "alexnet_tiny",
+TARGET = "lesions_b"
+CONFIG = {
+    "name": "world",
+    "device": "cpu",
+    "embedded": {"image_size": 16, "target_images": 60, "test_images": 150},
+    "targets": [TARGET],
+    "sources": [
+        {"from": "trained", "architectures": [architecture], "tasks": [task]}
+        for architecture, task in (
+            ("alexnet_tiny", "latin"),
+            ("convnet_tiny", "mosaics_a"),
+            ("resnet50_tiny", "textures_a"),
+        )
+    ],
+    "probe": {"size": 15},
+    "similarity": {"metrics": ["parc", "cka"]},
+    "methods": {"distill_weighted": [0, 12], "distill_inverse": False, "distill_random_weights": 0},
+    "baselines": {"source_architectures": ["alexnet_tiny"], "fixmatch_threshold": 0.3},
+    "training": {
+        "label_fraction": 0.3,
+        "steps": 3,
+        "labeled_batch": 6,
+        "unlabeled_batch": 6,
+        "learning_rate": 0.003,
+        "cohort": 16,
+        "sources": {"learning_rate": 0.003},
     },
 }
-CONVNET = ("convnet_tiny", INITIAL)
-# recipe: method, objective, architecture, initial, source
-STUDENTS = {
-    "distill_single-alexnet_tiny_a": ("distill_single", "distill", *CONVNET, "alexnet_tiny_a"),
-    "distill_weighted-p0": ("distill_weighted", "distill", *CONVNET, None),
-    "in_transfer": ("in_transfer", "transfer", *CONVNET, None),
-    "in_fixmatch": ("in_fixmatch", "fixmatch", *CONVNET, None),
-    "finetune_selected_source-alexnet_tiny": (
-        "finetune_selected_source",
-        "transfer",
-        "alexnet_tiny",
-        "alexnet_tiny_general",
-        None,
-    ),
-}
+RUN = Run(read_config(CONFIG, yaml.safe_load(SCHEMA.read_text())))
+"""What the jobs of these tests are told comes from here; the images are not those of the task."""
+
+SOURCES = {source.name: source.architecture for source in RUN.admissible(TARGET)}
+INITIAL = "convnet_tiny_generalist"
+WEIGHT_RECIPES = ("distill_weighted-p0", "finetune_selected_source-alexnet_tiny")
+STUDENTS = (
+    "distill_single-alexnet_tiny_latin",
+    "distill_weighted-p0",
+    "in_transfer",
+    "in_fixmatch",
+    "finetune_selected_source-alexnet_tiny",
+)
 
 
 @dataclass
@@ -77,122 +81,108 @@ class World:
     """Paths of a results tree, and calls of the scripts on them."""
 
     root: Path
-    settings: ClassVar[dict] = SETTINGS
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(str(self.root))
 
     @property
     def data(self) -> dict[str, Path]:
-        task = self.root / "data" / "fruit"
-        return {
-            "train_images": task / "train_images.npy",
-            "test_images": task / "test_images.npy",
-            "index": task / "images.csv",
-            "meta": task / "meta.json",
-            "split": self.root / "splits" / "seed0.csv",
-            "labeled": self.root / "splits" / "seed0_labeled.csv",
-        }
+        files = RUN.inputs([RUN.student(TARGET, "in_transfer", "0")])
+        names = ("train_images", "test_images", "index", "meta", "split", "labeled")
+        return {name: Path(self.moved(files[name])) for name in names}
+
+    def moved(self, told: Any) -> Any:
+        """What the run says, with this tree's paths."""
+        return json.loads(json.dumps(told).replace(RUN.paths.results, str(self.root)))
 
     @property
     def labels(self) -> Path:
-        return self.root / "data" / "fruit" / "labels.csv"
+        return Path(self.paths.task(TARGET, "labels.csv"))
 
     @property
     def similarity(self) -> Path:
-        return self.root / "similarity.csv"
+        return Path(self.paths.similarity(TARGET, "0"))
 
     def model(self, name: str) -> Path:
-        return self.root / "sources" / name / "model.safetensors"
+        return Path(self.paths.model(name))
 
     def inference(self, source: str) -> Path:
-        return self.root / "inference" / f"{source}.safetensors"
+        return Path(self.paths.inference(TARGET, source))
 
     def weights(self, recipe: str) -> Path:
-        return self.root / "weights" / f"{recipe}.csv"
+        return Path(self.paths.weights(TARGET, "0", recipe))
 
     def folder(self, recipe: str) -> Path:
-        return self.root / "students" / recipe / "seed0"
+        return Path(self.paths.student(TARGET, recipe, "0"))
 
-    def member(self, recipe: str) -> dict:
-        method, objective, architecture, initial, source = STUDENTS[recipe]
-        return {
-            "recipe": recipe,
-            "method": method,
-            "objective": objective,
-            "architecture": architecture,
-            "learning_rate": 0.003,
-            "source": source,
-            "weights": str(self.weights(recipe)) if recipe in WEIGHT_RECIPES else None,
-            "initial": initial,
-            "initial_weights": str(self.weights(recipe)) if recipe.startswith("fine") else None,
-            "folder": str(self.folder(recipe)),
-        }
+    def cohort(self, recipes: Sequence[str] = STUDENTS) -> CohortJob:
+        """The run's job, of some of the students alone, with the code "0123"."""
+        told = {}
+        for recipe in recipes:
+            row = RUN.student(TARGET, recipe, "0")
+            job = CohortJob.of(self.moved(RUN.cohort(TARGET, "0", row.cohort).as_params()))
+            (told[recipe],) = (s for s in job.students if s.recipe == recipe)
+        students = tuple(replace(student, code="0123") for student in told.values())
+        models = (*SOURCES, INITIAL)
+        return replace(job, students=students, sources=tuple(SOURCES), models=models)
+
+    def member(self, recipe: str) -> StudentJob:
+        """What the job is told of one student."""
+        return self.cohort([recipe]).students[0]
 
     def infer(self, source: str, output: Path, **changes) -> None:
         """Run infer_source with a source's model; writes `output`."""
         infer_source.main(
+            RUN.jobs.inference(TARGET, source),
             self.data["train_images"],
             self.data["index"],
             self.model(source),
             output,
-            source=source,
-            target="fruit",
-            view=VIEW,
-            statistics=None,
-            activation="softmax",
-            device="cpu",
             threads=1,
             **changes,
         )
 
-    def train(self, output: str, recipes=tuple(STUDENTS), *, members=None, **changes) -> Path:
+    def train(self, output: str, recipes=STUDENTS, *, members=None, **changes) -> Path:
         """Run train_students on some of `STUDENTS`; returns its output folder."""
-        options = {
-            "target": "fruit",
-            "seed": 0,
-            "image_size": 16,
-            "settings": SETTINGS,
-            "view": VIEW,
-            "distill_labeled": False,
-            "code": "0123",
-            "device": "cpu",
-            "threads": 1,
-        }
+        job = self.cohort(recipes)
+        if members is not None:
+            job = replace(job, students=tuple(members))
+        if "code" in changes:
+            code = changes.pop("code")
+            job = replace(job, students=tuple(replace(s, code=code) for s in job.students))
+        if "settings" in changes:
+            changes["settings"] = replace(job.settings, **changes["settings"])
+        of_call = {"threads", "scratch", "checkpoint_minutes"}
+        told = {name: value for name, value in changes.items() if name not in of_call}
         train_students.main(
+            replace(job, **told),
             self.data,
             {source: self.inference(source) for source in SOURCES},
             {name: self.model(name) for name in (*SOURCES, INITIAL)},
-            [self.member(recipe) for recipe in recipes] if members is None else members,
             self.root / output,
-            **{**options, **changes},
+            **{"threads": 1, **{n: v for n, v in changes.items() if n in of_call}},
         )
         return self.root / output
 
     def evaluate(self, trained: Path, recipe: str, **changes) -> Path:
         """Run evaluate_student; returns the student's folder."""
-        method, _, architecture, _, source = STUDENTS[recipe]
-        student = {
-            "target": "fruit",
-            "recipe": recipe,
-            "method": method,
-            "p": "0" if method == "distill_weighted" else None,
-            "source": source,
-            "seed": 0,
-            "student": architecture,
-        }
+        job = RUN.jobs.evaluation(RUN.student(TARGET, recipe, "0"))
         evaluate_student.main(
+            replace(job, **changes),
             trained / recipe,
             self.labels,
             self.data["split"],
             self.folder(recipe),
-            student={**student, **changes},
         )
         return self.folder(recipe)
 
-    def weigh(self, name: str, similarity: Path | None = None, **changes) -> Path:
-        """Run compute_weights for one of `WEIGHT_RECIPES`, or for the `recipe` in `changes`."""
-        options = {"recipe": WEIGHT_RECIPES.get(name), "target": "fruit", "seed": 0}
-        options |= {**WEIGHTING, "fallback": "error", "architectures": SOURCES, **changes}
-        compute_weights.main(similarity or self.similarity, self.weights(name), **options)
-        return self.weights(name)
+    def weigh(self, recipe: str, similarity: Path | None = None, **changes) -> Path:
+        """Run compute_weights for a recipe of the run, with changes to what it is told."""
+        job = replace(RUN.jobs.weights(TARGET, "0", recipe), **changes)
+        self.weights(recipe).parent.mkdir(parents=True, exist_ok=True)
+        compute_weights.main(job, similarity or self.similarity, self.weights(recipe))
+        return self.weights(recipe)
 
 
 def fruit(n, seed):
@@ -208,38 +198,27 @@ def prepared(tmp_path_factory) -> World:
     torch.set_num_threads(1)
     world = World(tmp_path_factory.mktemp("world"))
     pools = {"train": fruit(60, 1), "test": fruit(30, 2)}
-    folder = world.root / "data" / "fruit"
-    write_task(folder, task="fruit", classes=["fig", "lime", "plum"], seed=1, pools=pools)
-    for name in ("splits", "inference", "weights"):
-        (world.root / name).mkdir()
+    folder = world.labels.parent
+    write_task(folder, task=TARGET, classes=["fig", "lime", "plum"], seed=1, pools=pools)
+    for path in (world.data["split"], world.similarity, world.inference("any")):
+        path.parent.mkdir(parents=True)
     for seed, (name, architecture) in enumerate({**SOURCES, INITIAL: "convnet_tiny"}.items()):
         world.model(name).parent.mkdir(parents=True)
         meta = {"architecture": architecture, "num_classes": 4 + seed}
         meta |= {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
         save_model(build_model(architecture, 4 + seed, seed=seed), world.model(name), meta)
     data = world.data
-    split_target.main(
-        data["index"],
-        world.labels,
-        data["split"],
-        data["labeled"],
-        target="fruit",
-        fraction=0.3,
-        seed=0,
-    )
+    tables = (data["index"], world.labels, data["split"], data["labeled"])
+    split_target.main(RUN.jobs.split(TARGET, "0"), *tables)
     for source in SOURCES:
         world.infer(source, world.inference(source))
     score_similarity.main(
+        RUN.jobs.scores(TARGET, "0"),
         {source: world.inference(source) for source in SOURCES},
         data["index"],
         data["split"],
         data["labeled"],
         world.similarity,
-        target="fruit",
-        seed=0,
-        probe_size=15,
-        metrics=["parc", "cka"],
-        representations=["pseudo_labels", "features"],
     )
     for recipe in WEIGHT_RECIPES:
         world.weigh(recipe)

@@ -19,9 +19,14 @@ import train_students
 from distillweighted.batches.views import make_view
 from distillweighted.errors import DataError
 from distillweighted.networks.model_files import load_model
+from distillweighted.sources.jobs import InferenceJob, LoadJob
 from distillweighted.sources.outputs import load_inference
+from distillweighted.tasks.jobs import PreparationJob, SplitJob
 from distillweighted.tasks.pools import open_pool
 from distillweighted.tasks.prepared import read_image_names, read_meta
+from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.settings import StudentSettings
+from distillweighted.training.source_job import SourceJob, SourceSettings
 
 VIEW = {"kind": "resized_crop", "size": 48, "min_scale": 0.5, "flip": True}
 INITIAL = "resnet18_imagenet"
@@ -29,8 +34,9 @@ INITIAL = "resnet18_imagenet"
 
 def load(bank, name, checkpoint, **changes):
     model, meta = bank / f"{name}.safetensors", bank / f"{name}.json"
-    options = {"architecture": "resnet18", "task": "cub200", "num_classes": 4, "image_size": 48}
-    load_source.main(checkpoint, model, meta, name=name, **{**options, **changes})
+    told = {"architecture": "resnet18", "task": "cub200", "num_classes": 4, "origin": "bank"}
+    told |= {"image_size": 48, "file": None, **changes}
+    load_source.main(LoadJob(name, checkpoint=str(checkpoint), **told), model, meta)
     return model, json.loads(meta.read_text())
 
 
@@ -41,7 +47,8 @@ def bank(tmp_path_factory):
     files = write_bank(root, architectures=["resnet18"], class_counts={"cub200": 4})
     load(root, "resnet18_cub200", files["resnet18_cub200"])
     files = write_torchvision_weights(root, ["resnet18"])
-    load(root, INITIAL, files["resnet18"], task="imagenet", num_classes=1000)
+    imagenet = {"task": "imagenet", "num_classes": 1000, "origin": "torchvision"}
+    load(root, INITIAL, files["resnet18"], **imagenet)
     return root
 
 
@@ -53,21 +60,18 @@ def birds(tmp_path_factory):
     prepare(root / "birds", "cub200", root / "data")
     folder = root / "birds"
     split_target.main(
+        SplitJob("cub200", 0, 0.5),
         folder / "images.csv",
         folder / "labels.csv",
         root / "split.csv",
         root / "labeled.csv",
-        target="cub200",
-        fraction=0.5,
-        seed=0,
     )
     return root
 
 
 def prepare(folder, task, data_root, *, check_counts=False):
-    prepare_data_set.main(
-        folder, task=task, data_root=data_root, check_counts=check_counts, threads=2
-    )
+    job = PreparationJob(task, str(data_root), None, check_counts)
+    prepare_data_set.main(job, folder, threads=2)
 
 
 def test_a_data_set_is_prepared_as_its_lists_say(birds):
@@ -118,18 +122,14 @@ def test_a_checkpoint_of_another_kind_is_a_readable_error(bank, tmp_path):
 
 
 def infer(birds, bank, output, **changes):
-    options = {"statistics": None, "activation": "softmax"} | changes
+    told = {"statistics": None, "activation": "softmax"} | changes
     infer_source.main(
+        InferenceJob("cub200", "resnet18_cub200", VIEW, device="cpu", **told),
         birds / "birds/train_images.npy",
         birds / "birds/images.csv",
         bank / "resnet18_cub200.safetensors",
         output,
-        source="resnet18_cub200",
-        target="cub200",
-        view=VIEW,
-        device="cpu",
         threads=1,
-        **options,
     )
     return load_inference(output)
 
@@ -163,19 +163,9 @@ def test_sigmoid_outputs_are_divided_by_their_sum(birds, bank, tmp_path):
 
 
 def member(recipe, **changes):
-    values = {
-        "recipe": recipe,
-        "method": "in_transfer",
-        "objective": "transfer",
-        "architecture": "resnet18",
-        "learning_rate": 0.001,
-        "source": None,
-        "weights": None,
-        "initial": INITIAL,
-        "initial_weights": None,
-        "folder": "nowhere",
-    }
-    return {**values, **changes}
+    told = {"objective": "transfer", "architecture": "resnet18", "learning_rate": 0.001}
+    told |= {"source": None, "weights": None, "initial": INITIAL, "start_choice": None}
+    return StudentJob(recipe, folder="nowhere", code="0", **{**told, **changes})
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -186,31 +176,37 @@ def test_students_train_on_images_of_any_size(birds, bank, tmp_path):
     data = {name: folder / f"{name}.npy" for name in ("train_images", "test_images")}
     data |= {"index": folder / "images.csv", "meta": folder / "meta.json"}
     data |= {"split": birds / "split.csv", "labeled": birds / "labeled.csv"}
-    single = {"method": "distill_single", "objective": "distill", "source": "resnet18_cub200"}
-    nearest = {"initial": None, "initial_weights": str(tmp_path / "nearest.csv")}
-    members = [
+    single = {"objective": "distill", "source": "resnet18_cub200"}
+    nearest = {"initial": None, "start_choice": str(tmp_path / "nearest.csv")}
+    members = (
         member("transfer"),
-        member("fixmatch", method="in_fixmatch", objective="fixmatch"),
+        member("fixmatch", objective="fixmatch"),
         member("single", **single),
         member("nearest", **single, **nearest),
-    ]
+    )
     settings = {"steps": 2, "labeled_batch": 2, "unlabeled_batch": 4, "lam": 0.8}
     settings |= {"temperature": 1.0, "learning_rate": 0.001, "weight_decay": 0.01}
     settings |= {"fixmatch_threshold": 0.3, "fixmatch_weight": 1.0}
+    job = CohortJob(
+        target="cub200",
+        seed=0,
+        students=members,
+        sources=("resnet18_cub200",),
+        models=(INITIAL, "resnet18_cub200"),
+        image_size=48,
+        settings=StudentSettings(**settings),
+        view=VIEW,
+        statistics=None,
+        distill_labeled=False,
+        device="cpu",
+        checkpoint=str(tmp_path / "training.pt"),
+    )
     train_students.main(
+        job,
         data,
         {"resnet18_cub200": tmp_path / "outputs.safetensors"},
         {name: bank / f"{name}.safetensors" for name in (INITIAL, "resnet18_cub200")},
-        members,
         tmp_path / "cohort",
-        target="cub200",
-        seed=0,
-        image_size=48,
-        settings=settings,
-        view=VIEW,
-        distill_labeled=False,
-        code="0",
-        device="cpu",
         threads=1,
     )
     start = {
@@ -233,19 +229,23 @@ def test_students_train_on_images_of_any_size(birds, bank, tmp_path):
 def test_a_source_can_be_trained_on_several_labels_an_image(bank, tmp_path):
     write_voc2007(tmp_path / "data", classes=3, per_class=4, seed=0)
     prepare(tmp_path / "voc", "voc2007", tmp_path / "data")
-    settings = {"steps": 2, "batch_size": 4, "learning_rate": 0.001, "weight_decay": 0.01}
-    train_source.main(
-        tmp_path / "voc",
-        tmp_path / "model.safetensors",
-        tmp_path / "meta.json",
+    settings = SourceSettings(steps=2, batch_size=4, learning_rate=0.001, weight_decay=0.01)
+    job = SourceJob(
         name="resnet18_voc2007",
         architecture="resnet18",
+        seed=0,
         settings=settings,
         view=VIEW,
         image_size=48,
-        initial=bank / f"{INITIAL}.safetensors",
-        seed=0,
         device="cpu",
+        checkpoint=str(tmp_path / "training.pt"),
+    )
+    train_source.main(
+        job,
+        tmp_path / "voc",
+        bank / f"{INITIAL}.safetensors",
+        tmp_path / "model.safetensors",
+        tmp_path / "meta.json",
         threads=1,
     )
     model, meta = load_model(tmp_path / "model.safetensors")

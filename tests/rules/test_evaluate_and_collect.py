@@ -26,7 +26,7 @@ def read_metrics(folder):
 def test_metrics_have_what_the_contract_lists(trained):
     metrics = read_metrics(trained.folder(WEIGHTED))
     assert metrics.keys() >= CONTRACT
-    assert (metrics["target"], metrics["recipe"]) == ("fruit", WEIGHTED)
+    assert (metrics["target"], metrics["recipe"]) == ("lesions_b", WEIGHTED)
     assert (metrics["method"], metrics["p"], metrics["seed"]) == ("distill_weighted", "0", 0)
     assert (metrics["n_labeled"], metrics["n_unlabeled"], metrics["n_test"]) == (18, 42, 30)
     assert metrics["steps"] == 3
@@ -37,9 +37,9 @@ def test_metrics_have_what_the_contract_lists(trained):
 def test_a_weighted_student_of_one_source_names_it(trained):
     assert read_metrics(trained.folder(WEIGHTED))["source"] is None
     finetuned = read_metrics(trained.folder("finetune_selected_source-alexnet_tiny"))
-    assert finetuned["source"] == "alexnet_tiny_a"
-    single = read_metrics(trained.folder("distill_single-alexnet_tiny_a"))
-    assert single["source"] == "alexnet_tiny_a"
+    assert finetuned["source"] == "alexnet_tiny_latin"
+    single = read_metrics(trained.folder("distill_single-alexnet_tiny_latin"))
+    assert single["source"] == "alexnet_tiny_latin"
     assert read_metrics(trained.folder("in_transfer"))["source"] is None
 
 
@@ -94,7 +94,7 @@ def test_a_failed_student_says_why_and_what_to_do(world):
     with pytest.raises(RuntimeError, match="the loss is nan by step 5") as error:
         world.evaluate(trained, WEIGHTED)
     message = str(error.value)
-    assert f"student {WEIGHTED} of target fruit, seed 0 was not trained" in message
+    assert f"student {WEIGHTED} of target lesions_b, seed 0 was not trained" in message
     assert f"remove {trained}" in message
     assert not world.folder(WEIGHTED).exists()
 
@@ -108,7 +108,7 @@ def test_a_test_image_without_a_label_is_an_error(finished):
 
 def record(recipe, p=None, source=None, seed=0, student="small", accuracy=50.0, **others):
     method = recipe.split("-")[0]
-    values = {"target": "fruit", "recipe": recipe, "method": method, "p": p, "source": source}
+    values = {"target": "lesions_b", "recipe": recipe, "method": method, "p": p, "source": source}
     values |= {"seed": seed, "student": student, "accuracy": accuracy}
     values |= {"balanced_accuracy": accuracy / 2, "gmacs": 1.0, "parameters": 10}
     return {**values, "label_fraction": 0.2, **others}
@@ -135,10 +135,10 @@ def collected(tmp_path):
     metrics = [write(f"{i}.json", json.dumps(values)) for i, values in enumerate(RECORDS)]
     similarity = [
         write(f"similarity{i}.csv", f"{SCORES}{target},{i},a,features,parc,0.{i}\n")
-        for i, target in enumerate(("fruit", "nuts"))
+        for i, target in enumerate(("lesions_b", "nuts"))
     ]
     nearest = {
-        ("fruit", 0, 0.2): write("nearest0.csv", "source,weight\na,0.0\nb,1.0\n"),
+        ("lesions_b", 0, 0.2): write("nearest0.csv", "source,weight\na,0.0\nb,1.0\n"),
         ("nuts", 1, 0.2): write("nearest1.csv", "source,weight\na,1.0\nb,0.0\n"),
     }
     names = ("accuracy", "similarity", "nearest", "compute")
@@ -166,17 +166,17 @@ def test_every_student_has_its_row(collected):
 def test_p_is_a_number_again_infinity_too(collected):
     p = collected["accuracy"].set_index(["target", "recipe"])["p"]
     assert p.dtype == float
-    assert p["fruit", "distill_weighted-pinf"] == math.inf
-    assert p["fruit", "distill_weighted-p0.5"] == 0.5
+    assert p["lesions_b", "distill_weighted-pinf"] == math.inf
+    assert p["lesions_b", "distill_weighted-p0.5"] == 0.5
     assert p.isna().sum() == 3
 
 
 def test_similarities_nearest_sources_and_costs(collected):
     assert collected["similarity"].values.tolist() == [
-        ["fruit", 0, "a", "features", "parc", 0.0],
+        ["lesions_b", 0, "a", "features", "parc", 0.0],
         ["nuts", 1, "a", "features", "parc", 0.1],
     ]
-    assert collected["nearest"].values.tolist() == [["fruit", 0, "b"], ["nuts", 1, "a"]]
+    assert collected["nearest"].values.tolist() == [["lesions_b", 0, "b"], ["nuts", 1, "a"]]
     compute = collected["compute"].set_index("student")
     assert compute.loc["large"].tolist() == [8.0, 70.0]
     assert compute.loc["small"].tolist() == [(1 + 1 + 1 + 3) / 4, (10 + 10 + 10 + 30) / 4]
@@ -200,7 +200,10 @@ def test_tables_hold_the_first_label_fraction_and_two_more_hold_all(tmp_path):
     collect_accuracy.main(
         metrics,
         [tmp_path / "scores.csv"],
-        {("fruit", 0, 0.2): tmp_path / "many.csv", ("fruit", 0, 0.05): tmp_path / "few.csv"},
+        {
+            ("lesions_b", 0, 0.2): tmp_path / "many.csv",
+            ("lesions_b", 0, 0.05): tmp_path / "few.csv",
+        },
         {name: tmp_path / f"out_{name}.csv" for name in names},
         label_fraction=0.2,
     )

@@ -7,14 +7,14 @@ import pytest
 import prepare_task
 import split_target
 from distillweighted.tasks.embedded import class_names, generate
+from distillweighted.tasks.jobs import GenerationJob, SplitJob
 from distillweighted.tasks.prepared import read_image_names, read_labels, read_meta
 
 
 def test_prepare_task_writes_what_the_generator_gives(tmp_path):
     options = {"seed": 3, "image_size": 16}
-    prepare_task.main(
-        tmp_path / "data", task="textures_a", **options, train_images=40, test_images=30
-    )
+    job = GenerationJob("textures_a", **options, train_images=40, test_images=30)
+    prepare_task.main(job, tmp_path / "data")
     for pool, size in (("train", 40), ("test", 30)):
         images, labels = generate("textures_a", num_images=size, pool=pool, **options)
         stored = np.load(tmp_path / f"data/{pool}_images.npy")
@@ -26,10 +26,9 @@ def test_prepare_task_writes_what_the_generator_gives(tmp_path):
     assert meta["classes"] == list(class_names("textures_a"))
 
 
-def split(world, seed=0, fraction=0.3, target="fruit"):
+def split(world, seed=0, fraction=0.3, target="lesions_b"):
     paths = [world.root / f"new_{name}.csv" for name in ("split", "labeled")]
-    index = world.data["index"]
-    split_target.main(index, world.labels, *paths, target=target, fraction=fraction, seed=seed)
+    split_target.main(SplitJob(target, seed, fraction), world.data["index"], world.labels, *paths)
     return tuple(map(pd.read_csv, paths))
 
 

@@ -1,8 +1,12 @@
 """Rules score_similarity and compute_weights."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import RUN
 from safetensors.numpy import load_file
 
 import score_similarity
@@ -19,50 +23,55 @@ ORDER = ["alex_x", "alex_y", "resnet_x", "resnet_y"]
 
 
 def score(world, sources, **changes):
-    options = {"target": "fruit", "seed": 0, "probe_size": 15, "metrics": ["parc", "cka"]}
-    options |= {"representations": ["pseudo_labels", "features"], **changes}
+    job = replace(RUN.jobs.scores("lesions_b", "0"), sources=tuple(sources), **changes)
     output = world.root / "scores.csv"
     inference = {source: world.inference(source) for source in sources}
     tables = (world.data[name] for name in ("index", "split", "labeled"))
-    score_similarity.main(inference, *tables, output, **options)
+    score_similarity.main(job, inference, *tables, output)
     return pd.read_csv(output)
 
 
 def test_scores_are_those_of_the_probe_alone(world):
-    table = score(world, ["alexnet_tiny_a", "resnet50_tiny_c"])
+    table = score(world, ["alexnet_tiny_latin", "resnet50_tiny_textures_a"])
     assert list(table.columns) == ["target", "seed", "source", "representation", "metric", "score"]
     assert len(table) == 2 * 2 * 2
     known = pd.read_csv(world.data["labeled"])
     rows = known["image"].str.removeprefix("train-").astype(int).to_numpy()
     labels = known["label"].to_numpy()
-    probe = draw_probe(labels, 15, seed=derive_seed(0, "fruit", "probe"))
+    probe = draw_probe(labels, 15, seed=derive_seed(0, "lesions_b", "probe"))
     assert len(probe) == 15
     for row in table.itertuples():
         outputs = load_file(world.inference(row.source))[row.representation][rows]
         expected = METRICS[row.metric](outputs[probe], labels[probe])
         assert row.score == pytest.approx(expected, abs=1e-12)
-    assert (table["target"] == "fruit").all()
+    assert (table["target"] == "lesions_b").all()
     assert table["score"].nunique() == 8
 
 
 def test_a_constant_source_is_named(world):
-    path = world.inference("convnet_tiny_b")
+    path = world.inference("convnet_tiny_mosaics_a")
     outputs = load_file(path)
     outputs["features"][:] = 1.5
     save_inference(path, outputs, {})
     with pytest.raises(ValueError, match="constant features") as error:
-        score(world, ["alexnet_tiny_a", "convnet_tiny_b"])
-    for word in ("convnet_tiny_b", "fruit", "parc", "features"):
+        score(world, ["alexnet_tiny_latin", "convnet_tiny_mosaics_a"])
+    for word in ("convnet_tiny_mosaics_a", "lesions_b", "parc", "features"):
         assert word in str(error.value)
     # Its pseudo-labels are as good as before.
-    table = score(world, ["convnet_tiny_b"], representations=["pseudo_labels"])
+    table = score(world, ["convnet_tiny_mosaics_a"], representations=["pseudo_labels"])
     assert len(table) == 2
 
 
-def weigh(world, method, scores=SCORES, **changes):
+RECIPES = {
+    "power": "distill_weighted-p12",
+    "selected": "finetune_selected_source-alexnet_tiny",
+}
+
+
+def weigh(world, weighting, scores=SCORES, **changes):
     """Weights by source, of a table that holds another metric and representation too."""
     rows = [
-        ("fruit", 0, source, representation, metric, value * factor)
+        ("lesions_b", 0, source, representation, metric, value * factor)
         for source, value in scores.items()
         for representation, metric, factor in (
             ("features", "parc", 1),
@@ -73,10 +82,9 @@ def weigh(world, method, scores=SCORES, **changes):
     columns = ["target", "seed", "source", "representation", "metric", "score"]
     table = world.root / "chosen.csv"
     pd.DataFrame(rows, columns=columns).to_csv(table, index=False)
-    recipe = {"method": method, "p": None, "draw": -1, "architecture": None}
-    recipe |= {name: changes.pop(name) for name in tuple(changes) if name in recipe}
-    options = {"recipe": recipe, "architectures": ARCHITECTURES, **changes}
-    written = pd.read_csv(world.weigh("recipe", table, **options))
+    recipe = RECIPES.get(weighting, "distill_weighted-p12")
+    told = {"weighting": weighting, "architectures": ARCHITECTURES, **changes}
+    written = pd.read_csv(world.weigh(recipe, table, **told))
     assert list(written.columns) == ["source", "weight"]
     assert written["weight"].sum() == pytest.approx(1)
     return dict(zip(written["source"], written["weight"], strict=True))
@@ -93,67 +101,67 @@ def in_order(weights):
         (0, [0.25, 0.25, 0.25, 0.25]),
         (1, [0, 0.25, 0.75, 0]),
         (2, [0, 0.1, 0.9, 0]),
-        ("inf", [0, 0, 1, 0]),
+        (math.inf, [0, 0, 1, 0]),
     ],
 )
 def test_distill_weighted(world, p, expected):
-    weights = in_order(weigh(world, "distill_weighted", p=p))
+    weights = in_order(weigh(world, "power", p=p))
     np.testing.assert_allclose(weights, expected, atol=1e-12)
 
 
 def test_another_metric_or_representation_weights_otherwise(world):
-    by_cka = weigh(world, "distill_weighted", p="inf", metric="cka")
+    by_cka = weigh(world, "power", p=math.inf, metric="cka")
     assert by_cka["alex_x"] == 1
-    by_labels = weigh(world, "distill_weighted", p=1, representation="pseudo_labels")
+    by_labels = weigh(world, "power", p=1, representation="pseudo_labels")
     assert by_labels["alex_x"] == 1
 
 
 def test_distill_inverse(world):
-    np.testing.assert_allclose(in_order(weigh(world, "distill_inverse")), [0, 0.75, 0.25, 0])
+    np.testing.assert_allclose(in_order(weigh(world, "inverse")), [0, 0.75, 0.25, 0])
 
 
 def test_random_weights(world):
-    first, second = (weigh(world, "distill_random_weights", draw=i) for i in (0, 1))
-    stream = derive_seed(0, "fruit", "random weights")
+    first, second = (weigh(world, "random", draw=i) for i in (0, 1))
+    stream = derive_seed(0, "lesions_b", "random weights")
     np.testing.assert_allclose(in_order(first), random_weights(4, seed=stream, draw=0))
     assert min(first.values()) > 0
     assert first != second
-    assert first != weigh(world, "distill_random_weights", draw=0, seed=1)
-    few = weigh(world, "distill_random_weights", draw=0, random_sources=2)
+    assert first != weigh(world, "random", draw=0, seed=1)
+    few = weigh(world, "random", draw=0, random_sources=2)
     assert sum(weight > 0 for weight in few.values()) == 2
-    assert len(weigh(world, "distill_random_weights", draw=0, random_sources=9)) == 4
+    assert len(weigh(world, "random", draw=0, random_sources=9)) == 4
 
 
 def test_fine_tuning_picks_the_best_of_its_architecture(world):
-    chosen = weigh(world, "finetune_selected_source", architecture="alex")
+    chosen = weigh(world, "selected", architecture="alex")
     assert chosen == {"alex_x": 0, "alex_y": 1}
     # A ranking: the sign does not matter.
     negative = {**SCORES, "alex_x": -0.2, "alex_y": -0.3}
-    chosen = weigh(world, "finetune_selected_source", negative, architecture="alex")
+    chosen = weigh(world, "selected", negative, architecture="alex")
     assert chosen == {"alex_x": 1, "alex_y": 0}
 
 
 NO_POSITIVE = {name: -abs(value) - 0.1 for name, value in SCORES.items()}
 
 
-@pytest.mark.parametrize(("method", "p"), [("distill_weighted", 12), ("distill_weighted", "inf")])
-def test_no_positive_score_is_an_error_that_says_where_and_what_to_do(world, method, p):
+@pytest.mark.parametrize("p", [12.0, math.inf])
+def test_no_positive_score_is_an_error_that_says_where_and_what_to_do(world, p):
     with pytest.raises(ValueError, match="every score is <= 0") as error:
-        weigh(world, method, NO_POSITIVE, p=p)
-    for word in ("'fruit'", "seed 0", "parc on features", "similarity.weighting.fallback"):
+        weigh(world, "power", NO_POSITIVE, p=p)
+    for word in ("'lesions_b'", "seed 0", "parc on features", "similarity.weighting.fallback"):
         assert word in str(error.value)
     assert "equal or nearest" in str(error.value)
 
 
 def test_fallbacks(world):
-    equal = in_order(weigh(world, "distill_weighted", NO_POSITIVE, p=12, fallback="equal"))
+    equal = in_order(weigh(world, "power", NO_POSITIVE, p=12, fallback="equal"))
     assert equal == [0.25] * 4
-    nearest = weigh(world, "distill_weighted", NO_POSITIVE, p=12, fallback="nearest")
+    nearest = weigh(world, "power", NO_POSITIVE, p=12, fallback="nearest")
     assert nearest["resnet_y"] == 1  # -0.1 is the largest
     # p = 0 needs none.
-    assert in_order(weigh(world, "distill_weighted", NO_POSITIVE, p=0)) == [0.25] * 4
+    assert in_order(weigh(world, "power", NO_POSITIVE, p=0)) == [0.25] * 4
 
 
-def test_a_method_without_weights_is_an_error(world):
-    with pytest.raises(ValueError, match="'in_transfer' has no weights"):
-        weigh(world, "in_transfer")
+def test_an_unknown_weighting_is_an_error(world):
+    with pytest.raises(ValueError, match=r"unknown weighting 'transfer': choose from .*'power'"):
+        weigh(world, "transfer")

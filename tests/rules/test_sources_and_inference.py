@@ -1,10 +1,12 @@
 """Rules train_source and infer_source."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from conftest import RUN
 from safetensors import safe_open
 
 import train_source
@@ -14,8 +16,9 @@ from distillweighted.networks.cost import count_macs, count_parameters
 from distillweighted.networks.model_files import load_model
 from distillweighted.sources.outputs import load_inference
 from distillweighted.training.resumption import TrainingStopped
+from distillweighted.training.source_job import SourceSettings
 
-VIEW = {"kind": "padded_crop", "padding": 2}
+VIEW = RUN.tasks["lesions_b"].view(RUN.config)
 SETTINGS = {
     "steps": 20,
     "batch_size": 12,
@@ -26,21 +29,15 @@ SETTINGS = {
 
 def train(world, name="convnet_tiny_fruit", seed=0, **options):
     model, meta = world.root / f"{name}{seed}.safetensors", world.root / f"{name}{seed}.json"
-    train_source.main(
-        world.labels.parent,
-        model,
-        meta,
+    checkpoint = options.pop("checkpoint", world.root / "source.pt")
+    job = replace(
+        RUN.jobs.source("convnet_tiny_mosaics_a"),
         name=name,
-        architecture="convnet_tiny",
-        settings=SETTINGS,
-        view=VIEW,
-        image_size=16,
-        initial=None,
         seed=seed,
-        device="cpu",
-        threads=1,
-        **options,
+        settings=SourceSettings(**SETTINGS),
+        checkpoint=str(checkpoint),
     )
+    train_source.main(job, world.labels.parent, None, model, meta, threads=1, **options)
     return model, meta
 
 
@@ -50,7 +47,7 @@ def test_a_source_is_trained_on_all_labels_and_described(world):
     model, stored = load_model(path)
     assert stored == meta
     assert (meta["source"], meta["architecture"]) == ("convnet_tiny_fruit", "convnet_tiny")
-    assert (meta["task"], meta["classes"]) == ("fruit", ["fig", "lime", "plum"])
+    assert (meta["task"], meta["classes"]) == ("lesions_b", ["fig", "lime", "plum"])
     assert meta["gmacs"] == count_macs(model, 16) / 1e9
     assert meta["parameters"] == count_parameters(model)
     assert (meta["settings"], meta["seed"]) == (SETTINGS, 0)
@@ -79,7 +76,11 @@ def test_a_source_depends_on_its_name_and_seed(world):
 
 
 def test_inference_has_a_row_for_every_training_image_and_says_what_made_it(world):
-    for source, classes in {"alexnet_tiny_a": 4, "convnet_tiny_b": 5, "resnet50_tiny_c": 6}.items():
+    for source, classes in {
+        "alexnet_tiny_latin": 4,
+        "convnet_tiny_mosaics_a": 5,
+        "resnet50_tiny_textures_a": 6,
+    }.items():
         outputs = load_inference(world.inference(source))
         model = load_model(world.model(source))[0]
         assert outputs["pseudo_labels"].shape == (60, classes)
@@ -89,7 +90,7 @@ def test_inference_has_a_row_for_every_training_image_and_says_what_made_it(worl
         files = [world.data["train_images"], world.data["index"], world.model(source)]
         key = f"{fingerprint_files(files)}:{json.dumps([VIEW, None, 'softmax'])}"
         assert len(meta.pop("checksum")) == 64
-        assert meta == {"source": source, "target": "fruit", "key": key}
+        assert meta == {"source": source, "target": "lesions_b", "key": key}
 
 
 @pytest.mark.parametrize("code", ["0123", "4567"])
@@ -108,7 +109,7 @@ def test_copies_on_another_disk_change_nothing(world, tmp_path):
     expected = train(world)[0].read_bytes()
     assert train(world, scratch=str(tmp_path))[0].read_bytes() == expected
     output = tmp_path / "outputs.safetensors"
-    world.infer("alexnet_tiny_a", output, scratch=str(tmp_path))
-    assert output.read_bytes() == world.inference("alexnet_tiny_a").read_bytes()
+    world.infer("alexnet_tiny_latin", output, scratch=str(tmp_path))
+    assert output.read_bytes() == world.inference("alexnet_tiny_latin").read_bytes()
     copies = sorted(path.name for path in tmp_path.glob("distillweighted-*/*/*.npy"))
     assert copies == ["test_images.npy", "train_images.npy"]

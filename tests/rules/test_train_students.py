@@ -1,6 +1,7 @@
 """Rule train_students: a cohort's files, failures that stay alone, and what is taken over."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,16 +9,16 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-import train_students
 from distillweighted.batches.forward import predict
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.sources.outputs import save_inference
 from distillweighted.tasks.prepared import checksum, read_image_names
+from distillweighted.training import cohort
 from distillweighted.training.resumption import TrainingStopped
 
 RECIPES = (
-    "distill_single-alexnet_tiny_a",
+    "distill_single-alexnet_tiny_latin",
     "distill_weighted-p0",
     "in_transfer",
     "in_fixmatch",
@@ -36,7 +37,7 @@ def planned(monkeypatch):
         plans.extend(asked)
         return iter(())
 
-    monkeypatch.setattr(train_students, "train_students", collect)
+    monkeypatch.setattr(cohort, "train_students", collect)
     return plans
 
 
@@ -54,7 +55,7 @@ def test_every_member_has_its_files(trained, recipe):
     assert {path.name for path in folder.iterdir()} == {*FILES, "training.json"}
     model, meta = load_model(folder / "model.safetensors")
     assert model.head.out_features == meta["num_classes"] == 3
-    assert meta["architecture"] == trained.member(recipe)["architecture"]
+    assert meta["architecture"] == trained.member(recipe).architecture
     assert pd.read_csv(folder / "history.csv")["step"].tolist() == [1, 2, 3]
     predictions = pd.read_csv(folder / "predictions.csv")
     assert predictions["image"].tolist() == read_image_names(trained.data["index"], "test")
@@ -68,10 +69,14 @@ def test_members_name_their_sources(trained):
         facts = json.loads((trained.root / "cohort0" / recipe / "training.json").read_text())
         return facts["selected_sources"]
 
-    assert sources(SINGLE) == ["alexnet_tiny_a"]
-    assert sources(WEIGHTED) == ["alexnet_tiny_a", "convnet_tiny_b", "resnet50_tiny_c"]
+    assert sources(SINGLE) == ["alexnet_tiny_latin"]
+    assert sources(WEIGHTED) == [
+        "alexnet_tiny_latin",
+        "convnet_tiny_mosaics_a",
+        "resnet50_tiny_textures_a",
+    ]
     assert sources(TRANSFER) == sources(FIXMATCH) == []
-    assert sources(FINETUNED) == ["alexnet_tiny_a"]
+    assert sources(FINETUNED) == ["alexnet_tiny_latin"]
 
 
 def test_company_does_not_matter(world, trained):
@@ -82,9 +87,9 @@ def test_company_does_not_matter(world, trained):
 def test_copies_on_another_disk_change_nothing(world, trained, tmp_path, monkeypatch):
     monkeypatch.setenv("NODE_DISK", str(tmp_path / "node"))
     opened = []
-    open_pool = train_students.open_pool
+    open_pool = cohort.open_pool
     monkeypatch.setattr(
-        train_students, "open_pool", lambda *files: opened.append(files[0]) or open_pool(*files)
+        cohort, "open_pool", lambda *files: opened.append(files[0]) or open_pool(*files)
     )
     output = world.train("cohort", [WEIGHTED], scratch="$NODE_DISK")
     assert [path.name for path in opened] == ["train_images.npy", "test_images.npy"]
@@ -114,7 +119,7 @@ def test_hidden_labels_stay_hidden(world, trained):
 def test_a_plan_is_what_its_member_says(world, planned):
     pd.DataFrame(
         {
-            "source": ["alexnet_tiny_a", "convnet_tiny_b", "resnet50_tiny_c"],
+            "source": ["alexnet_tiny_latin", "convnet_tiny_mosaics_a", "resnet50_tiny_textures_a"],
             "weight": [0.75, 0, 0.25],
         }
     ).to_csv(world.weights(WEIGHTED), index=False)
@@ -122,18 +127,22 @@ def test_a_plan_is_what_its_member_says(world, planned):
     plans = {plan.recipe: plan for plan in planned}
     weighted = plans[WEIGHTED].pseudo_labels
     # A weight of 0 is absent: no head, no pseudo-labels.
-    assert weighted.names == ("alexnet_tiny_a", "resnet50_tiny_c")
+    assert weighted.names == ("alexnet_tiny_latin", "resnet50_tiny_textures_a")
     assert weighted.sizes == (4, 6)
     np.testing.assert_array_equal(weighted.weights, [0.75, 0.25])
     stored = [load_file(world.inference(name))["pseudo_labels"] for name in weighted.names]
     np.testing.assert_array_equal(weighted.probabilities.numpy(), np.concatenate(stored, axis=1))
     single = plans[SINGLE].pseudo_labels
-    assert (single.names, single.sizes, single.weights.tolist()) == (("alexnet_tiny_a",), (4,), [1])
+    assert (single.names, single.sizes, single.weights.tolist()) == (
+        ("alexnet_tiny_latin",),
+        (4,),
+        [1],
+    )
     for recipe in (TRANSFER, FIXMATCH, FINETUNED):
         assert plans[recipe].pseudo_labels is None
     # All start from their file, with one and the same new head.
-    initial = load_model(world.model("convnet_tiny_general"))[0]
-    source = load_model(world.model("alexnet_tiny_a"))[0]
+    initial = load_model(world.model("convnet_tiny_generalist"))[0]
+    source = load_model(world.model("alexnet_tiny_latin"))[0]
     for recipe, plan in plans.items():
         start = source if recipe == FINETUNED else initial
         expected = start.backbone.state_dict()
@@ -151,7 +160,7 @@ def test_a_plan_is_what_its_member_says(world, planned):
 
 
 def test_a_random_start_is_normalised_with_the_targets_own_statistics(world, planned):
-    world.train("out", members=[{**world.member(TRANSFER), "initial": None}])
+    world.train("out", members=[replace(world.member(TRANSFER), initial=None)])
     (plan,) = planned
     pixels = np.load(world.data["train_images"]).reshape(-1, 3) / 255
     np.testing.assert_allclose(plan.mean, pixels.mean(axis=0))
@@ -166,7 +175,7 @@ def test_distilling_on_the_labelled_images_too(world, monkeypatch):
         drawn["rows"] = set(batches.unlabeled(60)[1].tolist())
         return iter(())
 
-    monkeypatch.setattr(train_students, "train_students", collect)
+    monkeypatch.setattr(cohort, "train_students", collect)
     split = pd.read_csv(world.data["split"])
     labeled = set(np.flatnonzero(split["split"] == "labeled"))
     world.train("without")
@@ -176,7 +185,7 @@ def test_distilling_on_the_labelled_images_too(world, monkeypatch):
 
 
 def test_a_bad_source_in_a_weights_file_fails_its_member_alone(world, trained):
-    pd.DataFrame({"source": ["alexnet_tiny_a", "nobody"], "weight": [0.5, 0.5]}).to_csv(
+    pd.DataFrame({"source": ["alexnet_tiny_latin", "nobody"], "weight": [0.5, 0.5]}).to_csv(
         world.weights(WEIGHTED), index=False
     )
     output = world.train("out", [TRANSFER, WEIGHTED, SINGLE])
@@ -189,26 +198,26 @@ def test_a_bad_source_in_a_weights_file_fails_its_member_alone(world, trained):
 
 
 def garble(world):
-    world.inference("alexnet_tiny_a").write_bytes(b"nothing")
+    world.inference("alexnet_tiny_latin").write_bytes(b"nothing")
 
 
 def shorten(world):
-    outputs = load_file(world.inference("alexnet_tiny_a"))
+    outputs = load_file(world.inference("alexnet_tiny_latin"))
     short = {name: values[:-1].copy() for name, values in outputs.items()}
-    save_inference(world.inference("alexnet_tiny_a"), short, {})
+    save_inference(world.inference("alexnet_tiny_latin"), short, {})
 
 
 def poison(world):
-    outputs = load_file(world.inference("alexnet_tiny_a"))
+    outputs = load_file(world.inference("alexnet_tiny_latin"))
     outputs["pseudo_labels"][:] = np.nan
-    save_inference(world.inference("alexnet_tiny_a"), outputs, {})
+    save_inference(world.inference("alexnet_tiny_latin"), outputs, {})
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (garble, "alexnet_tiny_a.safetensors is damaged"),
-        (shorten, "alexnet_tiny_a.safetensors holds 59 rows for 60 images"),
+        (garble, "alexnet_tiny_latin.safetensors is damaged"),
+        (shorten, "alexnet_tiny_latin.safetensors holds 59 rows for 60 images"),
         (poison, "the loss is nan by step 1"),
     ],
 )
@@ -298,8 +307,6 @@ def test_a_student_with_half_a_metrics_file_is_not_finished(finished, planned):
     ids=str,
 )
 def test_another_setting_trains_all_again(finished, planned, changes):
-    if "settings" in changes:
-        changes = {"settings": {**finished.settings, **changes["settings"]}}
     finished.train("cohort1", **changes)
     assert names(planned) == set(RECIPES)
 
@@ -312,9 +319,9 @@ def test_another_setting_trains_all_again(finished, planned, changes):
 def test_another_member_of_the_same_name_has_another_key(world, monkeypatch, changes):
     """A random start has no model file whose contents would tell."""
     keys = []
-    monkeypatch.setattr(train_students, "_take_over", lambda *args: keys.append(args[2]) or True)
-    member = {**world.member(TRANSFER), "initial": None}
-    for i, asked in enumerate((member, {**member, **changes}, member)):
+    monkeypatch.setattr(cohort, "_take_over", lambda *args: keys.append(args[2]) or True)
+    member = replace(world.member(TRANSFER), initial=None)
+    for i, asked in enumerate((member, replace(member, **changes), member)):
         world.train(f"cohort{i}", members=[asked])
     assert keys[0] == keys[2] != keys[1]
 
@@ -366,17 +373,17 @@ ALL = set(RECIPES)
 @pytest.mark.parametrize(
     ("path", "change", "again"),
     [
-        ("data/fruit/train_images.npy", change_pixel, ALL),
-        ("data/fruit/test_images.npy", change_pixel, ALL),
-        ("data/fruit/images.csv", swap_test_images, ALL),
-        ("splits/seed0_labeled.csv", change_label, ALL),
-        ("inference/alexnet_tiny_a.safetensors", change_outputs, {SINGLE, WEIGHTED}),
-        ("inference/convnet_tiny_b.safetensors", change_outputs, {WEIGHTED}),
-        ("sources/convnet_tiny_general/model.safetensors", change_model, ALL - {FINETUNED}),
-        ("sources/alexnet_tiny_a/model.safetensors", change_model, {FINETUNED}),
-        (f"weights/{WEIGHTED}.csv", change_weights, {WEIGHTED}),
-        ("data/fruit/labels.csv", change_label, set()),
-        ("similarity.csv", lambda path: path.write_text("other"), set()),
+        ("data/lesions_b/train_images.npy", change_pixel, ALL),
+        ("data/lesions_b/test_images.npy", change_pixel, ALL),
+        ("data/lesions_b/images.csv", swap_test_images, ALL),
+        ("splits/lesions_b/seed0_labeled.csv", change_label, ALL),
+        ("inference/lesions_b/alexnet_tiny_latin.safetensors", change_outputs, {SINGLE, WEIGHTED}),
+        ("inference/lesions_b/convnet_tiny_mosaics_a.safetensors", change_outputs, {WEIGHTED}),
+        ("sources/convnet_tiny_generalist/model.safetensors", change_model, ALL - {FINETUNED}),
+        ("sources/alexnet_tiny_latin/model.safetensors", change_model, {FINETUNED}),
+        (f"weights/lesions_b/seed0/{WEIGHTED}.csv", change_weights, {WEIGHTED}),
+        ("data/lesions_b/labels.csv", change_label, set()),
+        ("similarity/lesions_b/seed0.csv", lambda path: path.write_text("other"), set()),
     ],
 )
 def test_a_changed_input_trains_those_again_that_use_it(finished, planned, path, change, again):
@@ -394,7 +401,7 @@ def test_the_time_of_an_input_does_not_matter(finished, planned):
 
 
 def test_another_architecture_is_built_for_a_random_start(world, planned):
-    member = {**world.member(TRANSFER), "initial": None, "architecture": "resnet50_tiny"}
+    member = replace(world.member(TRANSFER), initial=None, architecture="resnet50_tiny")
     world.train("out", members=[member])
     (plan,) = planned
     assert (
@@ -410,8 +417,8 @@ def test_a_stopped_cohort_goes_on_where_it_was_unless_something_changed(
     checkpoint = world.root / "checkpoints" / "cohort.pt"
     steps.stop = 2
     with pytest.raises(TrainingStopped, match="after step 2 of 3"):
-        world.train("cohort", checkpoint=checkpoint)
-    output = world.train("cohort", checkpoint=checkpoint, **changes)
+        world.train("cohort", checkpoint=str(checkpoint))
+    output = world.train("cohort", checkpoint=str(checkpoint), **changes)
     assert steps.count == (2 + 3 if changes else 3)
     assert not any(checkpoint.parent.iterdir())
     if not changes:
@@ -422,10 +429,10 @@ def test_a_stopped_cohort_goes_on_where_it_was_unless_something_changed(
 def test_a_checkpoint_stays_until_the_students_are_written(world, trained, steps, monkeypatch):
     checkpoint = world.root / "checkpoints" / "cohort.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(train_students, "_write_student", lambda *_: 1 / 0)
+        patch.setattr(cohort, "_write_student", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            world.train("cohort", checkpoint=checkpoint, checkpoint_minutes=1e-9)
-    output = world.train("cohort", checkpoint=checkpoint)
+            world.train("cohort", checkpoint=str(checkpoint), checkpoint_minutes=1e-9)
+    output = world.train("cohort", checkpoint=str(checkpoint))
     assert steps.count == 3
     assert bytes_of(output / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
     assert not checkpoint.exists()

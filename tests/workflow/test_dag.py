@@ -138,7 +138,7 @@ def test_a_removed_student_is_retrained_alone_and_comes_out_the_same(finished):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("figures/fig1_weightings.py", {"fig1_weightings"}),
+        ("analysis/figures/fig1_weightings.py", {"fig1_weightings"}),
         ("weights.py", None),
         ("losses.py", None),
     ],

@@ -19,9 +19,9 @@ def main(arguments: Sequence[str]) -> str:
     """
     command, *names = arguments or [""]
     if command == "check":
-        from distillweighted.workflow.config_file import check_config_files
+        from distillweighted.workflow.run import Run
 
-        return check_config_files([Path(name) for name in names] or [Path("config.yaml")])
+        return Run.read(*map(Path, names or ["config.yaml"])).summary
     if command == "show" and len(names) == 1:
         import pandas as pd
 

@@ -1,8 +1,118 @@
-"""The paper's methods."""
+"""The paper's methods: Table 1 as a table.
+
+Whoever plans or prints reads it. Jobs do not: they are told the facts of a row (an objective, a way
+to weight), so that a row more changes no student that is there.
+"""
 
 from __future__ import annotations
 
-#: The methods in the order of the paper's Table 1; distill_inverse is only in its Fig. 1.
+from dataclasses import dataclass
+from typing import Literal
+
+Variants = Literal["one", "sources", "exponents", "draws", "architectures"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the paper: what trains it, or what it sums up."""
+
+    name: str
+    """Its name in configurations, paths and tables."""
+
+    label: str
+    """Its name for a reader, the paper's where it has one."""
+
+    objective: str | None = None
+    """What a step of its training computes (`training.objectives`); None: it trains nothing."""
+
+    weights: str | None = None
+    """Where its weights over the sources come from (`similarity.weighting`); None: it has none."""
+
+    start: Literal["initialization", "selected_source"] = "initialization"
+    """What its students start from: `student.initialization` of the configuration, or the most
+    similar source of their architecture."""
+
+    switch: str | None = None
+    """The key of the configuration that asks for it."""
+
+    variants: Variants = "one"
+    """Which students of it there are for a target: one, or one a source, exponent p, draw of random
+    weights, or source architecture."""
+
+    other_architectures: bool = False
+    """Whether the source architectures can have it beside the student's own."""
+
+    sums_up: str | None = None
+    """For a method that trains nothing: which students it is read from, in words."""
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "distill_single",
+            "Single source",
+            objective="distill",
+            weights="single",
+            switch="methods.distill_single",
+            variants="sources",
+        ),
+        Method(
+            "distill_weighted",
+            "DistillWeighted",
+            objective="distill",
+            weights="power",
+            switch="methods.distill_weighted",
+            variants="exponents",
+        ),
+        Method(
+            "distill_inverse",
+            "Inverse",
+            objective="distill",
+            weights="inverse",
+            switch="methods.distill_inverse",
+        ),
+        Method(
+            "distill_random_weights",
+            "Random weights",
+            objective="distill",
+            weights="random",
+            switch="methods.distill_random_weights",
+            variants="draws",
+        ),
+        Method(
+            "in_transfer",
+            "IN+Transfer",
+            objective="transfer",
+            switch="baselines.in_transfer",
+            other_architectures=True,
+        ),
+        Method("in_fixmatch", "IN+FixMatch", objective="fixmatch", switch="baselines.in_fixmatch"),
+        Method(
+            "finetune_selected_source",
+            "Fine-tuned selected source",
+            objective="transfer",
+            weights="selected",
+            start="selected_source",
+            switch="baselines.source_architectures",
+            variants="architectures",
+            other_architectures=True,
+        ),
+        Method(
+            "distill_random_selection",
+            "Random selection",
+            sums_up="the mean of all distill_single students",
+        ),
+        Method(
+            "distill_nearest",
+            "DistillNearest",
+            sums_up="the distill_single student of the most similar source (p = inf)",
+        ),
+        Method("distill_equal", "DistillEqual", sums_up="distill_weighted with p = 0"),
+    )
+}
+"""Every method by name, in the order in which their students stand in the grid."""
+
 METHOD_ORDER = (
     "in_transfer",
     "in_fixmatch",
@@ -14,10 +124,10 @@ METHOD_ORDER = (
     "distill_inverse",
     "finetune_selected_source",
 )
+"""The methods in the order of the paper's Table 1; distill_inverse is only in its Fig. 1."""
 
-
-#: The methods that a source architecture can have beside the student's.
-BASELINES_OF_ANY_ARCHITECTURE = ("in_transfer", "finetune_selected_source")
+BASELINES_OF_ANY_ARCHITECTURE = tuple(m.name for m in METHODS.values() if m.other_architectures)
+"""The methods that a source architecture can have beside the student's."""
 
 
 def method_rank(method: str) -> tuple[int, str]:

@@ -2,7 +2,9 @@
 
 from distillweighted.tasks import embedded
 from distillweighted.tasks.datasets import DATASETS
-from distillweighted.tasks.registry import TASKS, task_images
+from distillweighted.tasks.registry import list_tasks
+
+TASKS = list_tasks({})
 
 PAPER = ("cifar10", "cub200", "chestx", "eurosat", "isic", "nabird", "oxford_pets", "stanford_dogs")
 
@@ -30,8 +32,8 @@ def test_the_papers_targets_have_their_classes():
 
 
 def test_sizes_of_data_sets_are_the_published_ones():
-    assert task_images({}, "cifar10") == {"train_images": 50_000, "test_images": 10_000}
-    assert task_images({}, "nabird") == {"train_images": 23_929, "test_images": 24_633}
+    assert TASKS["cifar10"].sizes({}) == {"train_images": 50_000, "test_images": 10_000}
+    assert TASKS["nabird"].sizes({}) == {"train_images": 23_929, "test_images": 24_633}
     # No official split: a fifth is for testing.
-    assert task_images({}, "eurosat") == {"train_images": 21_600, "test_images": 5_400}
-    assert task_images({}, "isic") == {"train_images": 8_012, "test_images": 2_003}
+    assert TASKS["eurosat"].sizes({}) == {"train_images": 21_600, "test_images": 5_400}
+    assert TASKS["isic"].sizes({}) == {"train_images": 8_012, "test_images": 2_003}

@@ -16,16 +16,13 @@ from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.devices import choose_device
 from distillweighted.seeds import derive_seed
-from distillweighted.training.loop import (
-    Plan,
-    PseudoLabels,
-    Settings,
-    train_students,
-)
+from distillweighted.training.loop import train_students
+from distillweighted.training.settings import StudentSettings
+from distillweighted.training.student import PseudoLabels, Student
 
 CPU = torch.device("cpu")
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.3]
-SETTINGS = Settings(
+SETTINGS = StudentSettings(
     steps=6,
     labeled_batch=4,
     unlabeled_batch=8,
@@ -57,7 +54,7 @@ def plan(recipe="student", objective="transfer", architecture="convnet_tiny", ps
     if objective == "distill" and pseudo is None:
         pseudo = pseudo_labels()
     model = build_model(architecture, 3, seed=5)
-    return Plan(recipe, objective, model, MEAN, STD, pseudo)
+    return Student(recipe, objective, model, MEAN, STD, pseudo)
 
 
 def target_batches(seed=0):

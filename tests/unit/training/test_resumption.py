@@ -16,17 +16,15 @@ import torch
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
-from distillweighted.training.loop import (
-    Plan,
-    PseudoLabels,
-    Settings,
-    train_students,
-)
+from distillweighted.training.loop import train_students
 from distillweighted.training.resumption import STOP_SIGNALS, Checkpoint, TrainingStopped
-from distillweighted.training.source import SourceSettings, train_source
+from distillweighted.training.settings import StudentSettings
+from distillweighted.training.source import train_source
+from distillweighted.training.source_job import SourceSettings
+from distillweighted.training.student import PseudoLabels, Student
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(
+SETTINGS = StudentSettings(
     steps=12,
     labeled_batch=4,
     unlabeled_batch=8,
@@ -66,7 +64,7 @@ def plan(recipe, objective, architecture, bad=False):
         if bad:
             pseudo.probabilities[:, 0] = torch.nan
     mean, std = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
-    return Plan(recipe, objective, build_model(architecture, 3, seed=5), mean, std, pseudo)
+    return Student(recipe, objective, build_model(architecture, 3, seed=5), mean, std, pseudo)
 
 
 def cohort():
@@ -250,7 +248,8 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 from distillweighted.workflow.joblog import job_log
-from distillweighted.training.source import SourceSettings, train_source
+from distillweighted.training.source import train_source
+from distillweighted.training.source_job import SourceSettings
 from distillweighted.training.resumption import Checkpoint
 from distillweighted.batches.views import PaddedCrop
 

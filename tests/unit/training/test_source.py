@@ -9,8 +9,9 @@ from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
 from distillweighted.tasks.pools import UniformPool
 from distillweighted.training import source
-from distillweighted.training.loop import TrainingError
-from distillweighted.training.source import SourceSettings, source_accuracy, train_source
+from distillweighted.training.source import source_accuracy, train_source
+from distillweighted.training.source_job import SourceSettings
+from distillweighted.training.student import TrainingError
 
 CPU = torch.device("cpu")
 SETTINGS = SourceSettings(steps=20, batch_size=8, learning_rate=0.004, weight_decay=0.01)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distillweighted.tasks.embedded import generate
-from distillweighted.tasks.registry import DIGITS_POOLS, task_images
+from distillweighted.tasks.registry import DIGITS_POOLS, list_tasks
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import show
 
@@ -218,7 +218,14 @@ BAD = {
         {"methods.default_p": 3},
         ["methods.default_p: 3 is not one of methods.distill_weighted (allowed: 0, 1, 2, 4"],
     ),
-    "metric": ({"similarity.metrics": ["cak"]}, ["similarity.metrics.0: 'cak'", "mean 'cka'?"]),
+    "metric": (
+        {"similarity.metrics": ["cak"]},
+        ["similarity.metrics.0: unknown metric 'cak'", "mean 'cka'?"],
+    ),
+    "weighting": (
+        {"similarity.weighting.metric": "park"},
+        ["similarity.weighting.metric: unknown metric 'park'", "mean 'parc'?"],
+    ),
     "metric not computed": (
         {"similarity.metrics": ["cka"], "similarity.representations": ["pseudo_labels"]},
         [
@@ -471,7 +478,7 @@ def test_other_k_is_limited_to_the_sources_unless_set(
     assert read_config(unused, SCHEMA)["figures"]["other_k"] == [least + 1]
 
 
-def test_task_images() -> None:
+def test_sizes_of_tasks() -> None:
     sizes = {
         "source_images": 400,
         "generalist_images": 900,
@@ -479,11 +486,14 @@ def test_task_images() -> None:
         "test_images": 600,
     }
     config = {"targets": ["cyrillic"], "embedded": sizes}
-    assert task_images(config, "latin") == {"train_images": 400, "test_images": 600}
-    assert task_images(config, "cyrillic") == {"train_images": 700, "test_images": 600}
-    assert task_images(config, "generalist") == {"train_images": 900, "test_images": 600}
+    assert list_tasks(config)["latin"].sizes(config) == {"train_images": 400, "test_images": 600}
+    assert list_tasks(config)["cyrillic"].sizes(config) == {"train_images": 700, "test_images": 600}
+    assert list_tasks(config)["generalist"].sizes(config) == {
+        "train_images": 900,
+        "test_images": 600,
+    }
     many = {"targets": ["digits"], "embedded": dict.fromkeys(sizes, 5000)}
-    assert task_images(many, "digits") == DIGITS_POOLS
+    assert list_tasks(many)["digits"].sizes(many) == DIGITS_POOLS
     for pool, count in (("train", 1100), ("test", 697)):
         with pytest.raises(ValueError, match=f"{count} real images"):
             generate("digits", num_images=count + 1, pool=pool, seed=0)

@@ -8,8 +8,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distillweighted.__main__ import main
 from distillweighted.workflow.config import ConfigError
-from distillweighted.workflow.config_file import check_config_files, read_config_file
+from distillweighted.workflow.config_file import read_config_file
+from distillweighted.workflow.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -101,7 +103,7 @@ def test_files_that_cannot_be_opened_are_named(tmp_path):
 
 def test_the_shipped_configurations_say_what_they_make():
     def checked(*names):
-        return check_config_files([ROOT / name for name in names])
+        return Run.read(*(ROOT / name for name in names)).summary
 
     # 28 x 8 pairs but those of a source's own task, five targets of four sources each.
     paper = "paper: 8 targets, 28 sources (204 pairs of both), 372 students"
@@ -118,4 +120,14 @@ def test_a_wrong_value_in_a_file_is_told(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("training: {lamda: 1}\n")
     with pytest.raises(ConfigError, match=r"training\.lamda: unknown key; did you mean 'lambda'"):
-        check_config_files([ROOT / "config.yaml", path])
+        Run.read(ROOT / "config.yaml", path)
+
+
+def test_the_command_checks_files_and_says_what_it_knows(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main(["check"]) == Run.read(ROOT / "config.yaml").summary
+    assert main(["check", "configs/paper.yaml"]).startswith("paper: 8 targets")
+    with pytest.raises(
+        ValueError, match=r"'chek' is no command\.\s.*\s+python -m distillweighted check"
+    ):
+        main(["chek"])

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from distillweighted.files.checksums import fingerprint_files
-from distillweighted.workflow.fingerprint import fingerprint_code, import_closure
+from distillweighted.workflow.fingerprint import REGISTRIES, fingerprint_code, import_closure
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -166,7 +167,10 @@ def test_fingerprint_files(tmp_path: Path) -> None:
 def modules_of(script: str) -> set[str]:
     """The library's modules that a script depends on, as in `figures/style`."""
     package = SCRIPTS / "distillweighted"
-    found = import_closure(SCRIPTS / f"{script}.py") - {SCRIPTS / f"{script}.py"}
+    registries = [package.joinpath(*name.split(".")).with_suffix(".py") for name in REGISTRIES]
+    assert all(path.is_file() for path in registries)
+    found = import_closure(SCRIPTS / f"{script}.py", without=registries)
+    found -= {SCRIPTS / f"{script}.py"}
     return {str(path.relative_to(package).with_suffix("")) for path in found}
 
 
@@ -198,20 +202,23 @@ def test_dependencies_of_weights_and_training() -> None:
     weights = modules_of("compute_weights")
     assert {"weights", "seeds", "similarity/tables"} <= weights
     assert rooms_of("compute_weights") == {
-        "errors", "files", "seeds", "similarity", "weights", "workflow"
+        "errors", "files", "jobs", "seeds", "similarity", "weights", "workflow"
     }  # fmt: skip
     assert not [name for name in weights if name.startswith("similarity/metrics")]
     training = modules_of("train_students")
     assert {
-        "training/loop", "losses", "batches/target_batches", "networks/classifier", "seeds",
-        "sources/outputs",
+        "training/loop", "training/cohort", "batches/target_batches", "networks/classifier",
+        "seeds", "sources/outputs",
     } <= training  # fmt: skip
     assert not {"analysis", "methods"} & rooms_of("train_students")
+    # Of objectives, metrics, data sets and origins, a job's own are counted with it.
     foreign = ("similarity/metrics", "tasks/embedded", "tasks/datasets", "sources/published")
+    foreign += ("training/objectives", "sources/origins")
     assert not [name for name in training if name.startswith(foreign)]
     planning = {name for name in training if name.startswith("workflow")}
     assert planning == {"workflow/joblog"}
-    assert {"similarity/metrics/parc", "similarity/metrics/cka"} <= modules_of("score_similarity")
+    assert "similarity/scores" in modules_of("score_similarity")
+    assert "similarity/metrics/parc" not in modules_of("score_similarity")
     assert {"tasks/embedded/__init__", "tasks/embedded/glyphs"} <= modules_of("prepare_task")
     assert "analysis/paper_numbers/__init__" in modules_of("comparison_with_paper")
 
@@ -270,3 +277,133 @@ def test_scripts_that_only_count_or_plot_never_load_torch() -> None:
     assert found.pop("train_students"), "the probe sees no import of torch"
     assert len(found) == len(WITHOUT_TORCH) >= 16
     assert {script: names for script, names in found.items() if names} == {}
+
+
+# What is added beside the others.
+
+CODES = """
+import json, sys
+from pathlib import Path
+from distillweighted.workflow.fingerprint import code_of
+from distillweighted.workflow.run import Run
+
+run = Run.read(*map(Path, sys.argv[1:]))
+codes = {}
+for student in run.students:
+    job = run.cohort(student.target, student.replicate.name, student.cohort)
+    codes |= {f"train {s.recipe}": s.code for s in job.students}
+    uses = run.jobs.objective_modules(student)
+    codes[f"evaluate {student.recipe.name}"] = code_of("evaluate_student", uses=uses)
+for name, model in run.models.items():
+    rule = "train_source" if model.origin == "trained" else "load_source"
+    codes[f"{rule} {name}"] = code_of(rule, uses=[run.origin(name).module])
+codes["prepare cub200"] = code_of("prepare_data_set", uses=[run.tasks["cub200"].reader])
+codes["score"] = code_of("score_similarity", **run.jobs.metric_modules())
+for rule in ("infer_source", "compute_weights", "split_target", "prepare_task", "train_students"):
+    codes[rule] = code_of(rule)
+print(json.dumps(codes))
+"""
+
+OBJECTIVE = "def step(student, batches, step):\n    return {}\n"
+ADDITIONS = {
+    "an objective": {
+        "training/objectives/contrast.py": OBJECTIVE,
+        "training/objectives/registry.py": (
+            '        Objective("transfer"',
+            '        Objective("contrast", "a new one"),\n        Objective("transfer"',
+        ),
+    },
+    "a metric": {
+        "similarity/metrics/leep.py": "def leep(probabilities, labels):\n    return 0.0\n",
+        "similarity/metrics/registry.py": (
+            '        Metric("rsa"',
+            '        Metric("leep", "leep", "leep"),\n        Metric("rsa"',
+        ),
+    },
+    "an origin": {
+        "sources/origins/hub.py": (SCRIPTS / "distillweighted/sources/origins/bank.py")
+        .read_text()
+        .replace('"bank"', '"hub"')
+        .replace("BANK", "HUB"),
+        "sources/origins/registry.py": (
+            "ORIGINS: dict[str, Origin] = {origin.name: origin for origin in (",
+            "from distillweighted.sources.origins.hub import HUB\n\n"
+            "ORIGINS: dict[str, Origin] = {origin.name: origin for origin in (HUB, ",
+        ),
+    },
+    "a method": {
+        "methods.py": (
+            '        Method(\n            "in_transfer"',
+            '        Method("mine", "Mine", sums_up="nothing"),\n'
+            '        Method(\n            "in_transfer"',
+        ),
+    },
+}
+
+
+def codes_of(folder: Path) -> dict[str, str]:
+    """The code of every job of the paper's grid and of the demo, in a copy of the library."""
+    found = {}
+    for config in ("configs/paper.yaml", "config.yaml"):
+        done = subprocess.run(
+            [sys.executable, "-c", CODES, str(folder / config)],
+            env={**os.environ, "PYTHONPATH": str(folder / "workflow_scripts")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found |= {f"{config} {name}": code for name, code in json.loads(done.stdout).items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def codes() -> dict[str, str]:
+    return codes_of(ROOT)
+
+
+@pytest.mark.parametrize("what", ADDITIONS)
+def test_one_more_beside_the_others_redoes_no_job(tmp_path: Path, codes, what: str) -> None:
+    """Registries do not count in fingerprints: what a job takes from them does."""
+    library = copy_library(tmp_path)
+    for name, change in ADDITIONS[what].items():
+        path = library / name
+        if isinstance(change, tuple):
+            text = path.read_text()
+            assert text.count(change[0]) == 1
+            path.write_text(text.replace(*change))
+        else:
+            path.write_text(change)
+    assert codes_of(tmp_path) == codes
+
+
+@pytest.mark.parametrize(
+    ("module", "redone"),
+    [
+        ("training/objectives/fixmatch.py", {"train in_fixmatch", "evaluate in_fixmatch"}),
+        ("similarity/metrics/cka.py", {"score"}),
+        ("tasks/datasets/birds.py", {"prepare cub200"}),
+        ("sources/origins/torchvision.py", {"load_source alexnet_imagenet"}),
+    ],
+)
+def test_a_change_of_one_redoes_what_uses_it(
+    tmp_path: Path, codes, module: str, redone: set[str]
+) -> None:
+    path = copy_library(tmp_path) / module
+    path.write_text(path.read_text() + "\nMORE = 1\n")
+    now = codes_of(tmp_path)
+    changed = {name.split(" ", 1)[1] for name in now if now[name] != codes[name]}
+    if "torchvision" in module:
+        assert redone <= changed and {name.split("_imagenet")[0] for name in changed} >= {
+            "load_source mobilenet_v3_large"
+        }
+        assert all(name.endswith("_imagenet") for name in changed)
+    else:
+        assert changed == redone
+
+
+def copy_library(folder: Path) -> Path:
+    for part in ("workflow_scripts", "configs", "rules"):
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+    shutil.copy(ROOT / "config.yaml", folder)
+    return folder / "workflow_scripts/distillweighted"

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distillweighted.methods import METHODS
+from distillweighted.sources.zoo import (
+    Model,
+    admissible_sources,
+    baseline_architectures,
+    excluded_sources,
+    list_sources,
+)
 from distillweighted.workflow import grid
+from distillweighted.workflow.grid import Recipe
 
 PAPER_TARGETS = ["cifar10", "cub200", "chestx", "eurosat", "isic", "nabird", "oxford_pets"]
 PAPER_TARGETS += ["stanford_dogs"]
@@ -151,8 +160,8 @@ def test_fine_tuning_only_where_the_architecture_has_a_source() -> None:
 
 def test_chosen_baseline_architectures() -> None:
     config = make_config(baselines__source_architectures=["resnet50"])
-    assert grid.baseline_architectures(config) == ["resnet50"]
-    assert grid.baseline_architectures(make_config()) == PAPER_ARCHITECTURES
+    assert baseline_architectures(config) == ["resnet50"]
+    assert baseline_architectures(make_config()) == PAPER_ARCHITECTURES
     chosen = [r for r in recipes_of(config, "isic") if r.startswith(("in_transfer-", "finetune"))]
     assert chosen == ["in_transfer-resnet50", "finetune_selected_source-resnet50"]
 
@@ -165,25 +174,27 @@ def test_exclusions_by_source_and_by_task_with_reasons() -> None:
         ]
     )
     before = copy.deepcopy(config)
-    excluded = grid.excluded_sources(config, "cub200")
+    excluded = excluded_sources(config, "cub200")
     own = {f"{name}_cub200": "trained on the target's own task" for name in PAPER_ARCHITECTURES}
     listed = [f"{name}_nabird" for name in PAPER_ARCHITECTURES] + ["alexnet_voc2007"]
     assert excluded == {**own, **dict.fromkeys(listed, "listed under `exclude`")}
-    assert grid.excluded_sources(config, "isic") == {"resnet18_voc2007": "listed under `exclude`"}
-    assert grid.excluded_sources(config, "eurosat") == {}
-    names = [source.name for source in grid.admissible_sources(config, "cub200")]
+    assert excluded_sources(config, "isic") == {"resnet18_voc2007": "listed under `exclude`"}
+    assert excluded_sources(config, "eurosat") == {}
+    names = [source.name for source in admissible_sources(config, "cub200")]
     assert names == sorted(names) and len(names) == 28 - 9
     assert not set(names) & set(excluded)
     assert config == before
 
 
 def test_sources_are_sorted_by_name_whatever_the_order_of_the_configuration() -> None:
-    sources = grid.list_sources(make_config())
+    sources = list_sources(make_config())
     assert len(sources) == 28
     assert [s.name for s in sources] == sorted(s.name for s in sources)
     turned = [{**BANK, "architectures": PAPER_ARCHITECTURES[::-1], "tasks": PAPER_TASKS[::-1]}]
-    assert grid.list_sources(make_config(sources=turned)) == sources
-    assert sources[0] == grid.SourceModel("alexnet_caltech101", "alexnet", "caltech101", "bank")
+    assert list_sources(make_config(sources=turned)) == sources
+    assert sources[0] == Model(
+        "alexnet_caltech101", "alexnet", "caltech101", "bank", num_outputs=101
+    )
 
 
 def test_every_label_fraction_is_a_replicate_of_every_seed() -> None:
@@ -214,21 +225,17 @@ def test_weight_recipes() -> None:
         methods__distill_weighted=[0.0, 0.5], baselines__source_architectures=["alexnet"]
     )
     recipes = grid.weight_recipes(config)
-    plain = {"p": None, "draw": -1, "architecture": None}
-    weighted = {**plain, "method": "distill_weighted"}
-    random = {**plain, "method": "distill_random_weights"}
     assert recipes == {
-        "distill_weighted-p0": {**weighted, "p": 0.0},
-        "distill_weighted-p0.5": {**weighted, "p": 0.5},
-        "distill_weighted-pinf": {**weighted, "p": "inf"},  # names the nearest source
-        "distill_inverse": {**plain, "method": "distill_inverse"},
-        "distill_random_weights-draw0": {**random, "draw": 0},
-        "distill_random_weights-draw1": {**random, "draw": 1},
-        "finetune_selected_source-alexnet": {
-            **plain,
-            "method": "finetune_selected_source",
-            "architecture": "alexnet",
-        },
+        "distill_weighted-p0": Recipe("distill_weighted", p=0.0),
+        "distill_weighted-p0.5": Recipe("distill_weighted", p=0.5),
+        # It names the nearest source.
+        "distill_weighted-pinf": Recipe("distill_weighted", p=math.inf),
+        "distill_inverse": Recipe("distill_inverse"),
+        "distill_random_weights-draw0": Recipe("distill_random_weights", draw=0),
+        "distill_random_weights-draw1": Recipe("distill_random_weights", draw=1),
+        "finetune_selected_source-alexnet": Recipe(
+            "finetune_selected_source", architecture="alexnet"
+        ),
     }
 
 
@@ -236,7 +243,9 @@ def test_weight_recipes() -> None:
 def test_every_student_of_several_sources_has_a_weight_recipe(singles: bool) -> None:
     config = make_config(methods__distill_single=singles)
     students = grid.student_grid(config)
-    needing = students["method"].isin([*grid.WEIGHTED_METHODS, "finetune_selected_source"])
+    needing = students["method"].isin(
+        [method.name for method in METHODS.values() if method.weights not in (None, "single")]
+    )
     assert set(students.loc[needing, "recipe"]) <= set(grid.weight_recipes(config))
     assert not set(students.loc[~needing, "recipe"]) & set(grid.weight_recipes(config))
 
@@ -317,14 +326,14 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
     assert not students.duplicated(what).any()
     singles = students[students["method"] == "distill_single"]
     for target, source in set(zip(singles["target"], singles["source"])):
-        assert source not in grid.excluded_sources(config, target)
+        assert source not in excluded_sources(config, target)
     assert not students["recipe"].str.contains("/").any()
     inf = "distill_weighted-pinf" in set(students["recipe"])
     methods = config["methods"]
     assert inf == (math.inf in methods["distill_weighted"] and not methods["distill_single"])
     assert f"in_transfer-{config['student']['architecture']}" not in set(students["recipe"])
     for row in students[students["method"] == "finetune_selected_source"].itertuples():
-        usable = {s.architecture for s in grid.admissible_sources(config, row.target)}
+        usable = {s.architecture for s in admissible_sources(config, row.target)}
         assert row.student in usable
 
 

@@ -26,7 +26,8 @@ def score_sources(
             its rows in the order of `labels`.
         labels: of the target's training images, integers `[n]` or multi-hot `[n, c]`.
         probe: indices into `labels`, from `draw_probe`.
-        metrics: names in `METRICS`.
+        metrics: names in `METRICS`; each is computed of those of its representations that are
+            there.
         target: the target's name, for the table and for errors.
         seed: the replicate the probe belongs to, for the table.
 
@@ -45,6 +46,8 @@ def score_sources(
     for source, arrays in representations.items():
         for representation, array in arrays.items():
             for metric in metrics:
+                if representation not in METRICS[metric].representations:
+                    continue
                 try:
                     if len(array) != len(labels):
                         raise ValueError(f"{len(array)} rows for {len(labels)} labels")

@@ -30,7 +30,7 @@ def run_source(
     """Run a source model over images.
 
     Args:
-        model_path: A model written by `models.save_model`.
+        model_path: A model written by `networks.model_files.save_model`.
         images: The images; an array is uint8 [n, h, w, 3].
         device: auto, cpu or cuda.
         view: How an image becomes what the network sees.

@@ -24,7 +24,7 @@ from distillweighted.networks.classifier import (
     find_head,
     split_head,
 )
-from distillweighted.sources.published_statistics import IMAGENET
+from distillweighted.tasks.published_statistics import IMAGENET
 
 BANK_ARCHITECTURES = ("alexnet", "googlenet", "resnet18", "resnet50")
 """The architectures of the PARC model bank."""

@@ -1,7 +1,12 @@
-"""Every task by name: those of the embedded benchmark and the public data sets."""
+"""Every task that a run can learn: the embedded benchmark's and the public data sets.
+
+Tasks belong to a run, not to an import: how many images one has, and how networks see them, depends
+on the configuration.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from typing import Any
 from distillweighted.tasks import embedded
 from distillweighted.tasks.datasets.registry import DATASETS
 from distillweighted.tasks.listing import TEST_FRACTION, DataSet
+from distillweighted.tasks.published_statistics import Statistics, training_statistics
 
 DIGITS_POOLS = {"train_images": 1100, "test_images": 697}
 """Images that there are of the embedded benchmark's real digits, by pool."""
@@ -17,62 +23,128 @@ DIGITS_POOLS = {"train_images": 1100, "test_images": 697}
 
 @dataclass(frozen=True)
 class Task:
-    """A classification task.
-
-    Attributes:
-        name: Its name in configurations and paths.
-        num_classes: Classes, as published; a copy on disk may have fewer where its counts are not
-            checked.
-        role: source, target, both, generalist (stands for ImageNet) or development.
-        multi_label: Whether an image has several classes; such a task cannot be a target.
-        data_set: Where it is on disk; None where it is generated.
-    """
+    """A classification task; its kinds say where its images come from."""
 
     name: str
+    """Its name in configurations and paths."""
+
     num_classes: int
+    """Classes, as published; a copy on disk may have fewer where its counts are not checked."""
+
     role: str
+    """source, target, both, generalist (stands for ImageNet) or development."""
+
     multi_label: bool = False
+    """Whether an image has several classes; such a task cannot be a target."""
+
+    generated = False
+    """Whether its images are made, not read."""
+
+    def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
+        """How many images it has, by pool: train_images and test_images."""
+        raise NotImplementedError
+
+    def image_size(self, config: Mapping[str, Any]) -> int:
+        """Side of its images as networks see them, in pixels."""
+        raise NotImplementedError
+
+    def view(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """How its images become batches: arguments of `batches.views.make_view`."""
+        raise NotImplementedError
+
+    def shared_statistics(self, config: Mapping[str, Any]) -> Statistics | None:
+        """Mean and standard deviation that all networks of it normalise with; None for each
+        network's own."""
+        return None
+
+
+@dataclass(frozen=True)
+class GeneratedTask(Task):
+    """A task of the embedded benchmark."""
+
+    generated = True
+
+    def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
+        sizes = config["embedded"]
+        counts = {
+            "train_images": sizes[self.train_images_key(config)],
+            "test_images": sizes["test_images"],
+        }
+        if embedded.TASKS[self.name].family == "digits":
+            counts = {pool: min(size, DIGITS_POOLS[pool]) for pool, size in counts.items()}
+        return counts
+
+    def train_images_key(self, config: Mapping[str, Any]) -> str:
+        """The key of `embedded` that says how many training images it has."""
+        if self.name in config["targets"]:
+            return "target_images"
+        return "generalist_images" if self.role == "generalist" else "source_images"
+
+    def image_size(self, config: Mapping[str, Any]) -> int:
+        return config["embedded"]["image_size"]
+
+    def view(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"kind": "padded_crop", "padding": config["training"]["crop_padding"]}
+
+
+@dataclass(frozen=True)
+class PublishedTask(Task):
+    """A public data set."""
+
     data_set: DataSet | None = None
+    """Where it is on disk."""
 
-
-TASKS: dict[str, Task] = {
-    **{t.name: Task(t.name, t.num_classes, t.role) for t in embedded.TASKS.values()},
-    **{
-        d.name: Task(d.name, d.num_classes, "source" if d.multi_label else "both", d.multi_label, d)
-        for d in DATASETS.values()
-    },
-}
-"""Every task by name."""
-
-
-def task_images(config: Mapping[str, Any], task: str) -> dict[str, int]:
-    """How many images a task has in each pool.
-
-    Args:
-        config: A complete configuration.
-        task: Name of a task.
-
-    Returns:
-        train_images and test_images; of a data set, as published.
-    """
-    data_set = TASKS[task].data_set
-    if data_set is not None:
+    def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
+        data_set = self.data_set
         if data_set.official_split:
             return {"train_images": data_set.num_train, "test_images": data_set.num_test}
         test = math.ceil(data_set.num_train * TEST_FRACTION)
         return {"train_images": data_set.num_train - test, "test_images": test}
-    sizes = config["embedded"]
-    counts = {
-        "train_images": sizes[train_images_key(config, task)],
-        "test_images": sizes["test_images"],
-    }
-    if embedded.TASKS[task].family == "digits":
-        counts = {pool: min(size, DIGITS_POOLS[pool]) for pool, size in counts.items()}
-    return counts
+
+    def image_size(self, config: Mapping[str, Any]) -> int:
+        return config["images"]["size"]
+
+    def view(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        images = config["images"]
+        if images["transforms"] == "parc":
+            # What torchvision's RandomResizedCrop does by itself; CIFAR-10 is shown whole.
+            return {
+                "kind": "parc",
+                "size": images["size"],
+                "min_scale": 0.08,
+                "flip": False,
+                "whole": self.name == "cifar10",
+            }
+        return {
+            "kind": "resized_crop",
+            "size": images["size"],
+            "min_scale": images["min_scale"],
+            "flip": images["flip"],
+        }
+
+    def shared_statistics(self, config: Mapping[str, Any]) -> Statistics | None:
+        parity = config["images"]["transforms"] == "parc"
+        return training_statistics(self.name) if parity else None
+
+    @property
+    def reader(self) -> str:
+        """The dotted name of the module that reads it."""
+        return inspect.getmodule(self.data_set.read).__name__
 
 
-def train_images_key(config: Mapping[str, Any], task: str) -> str:
-    """The key of `embedded` that says how many training images a generated task has."""
-    if task in config["targets"]:
-        return "target_images"
-    return "generalist_images" if TASKS[task].role == "generalist" else "source_images"
+_GENERATED = {t.name: GeneratedTask(t.name, t.num_classes, t.role) for t in embedded.TASKS.values()}
+_PUBLISHED = {
+    d.name: PublishedTask(
+        d.name, d.num_classes, "source" if d.multi_label else "both", d.multi_label, data_set=d
+    )
+    for d in DATASETS.values()
+}
+
+
+def list_tasks(config: Mapping[str, Any]) -> dict[str, Task]:
+    """Every task that a configuration may name, by name.
+
+    Args:
+        config: A configuration, which need not be checked yet.
+    """
+    return {**_GENERATED, **_PUBLISHED}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,25 +17,116 @@ from torch import Tensor
 
 from distillweighted.batches.forward import predict
 from distillweighted.batches.target_batches import TargetBatches
-from distillweighted.batches.views import AS_STORED, View
+from distillweighted.batches.views import AS_STORED, View, make_view
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.files.scratch import scratch_copy
 from distillweighted.losses import labeled_loss, multi_label_loss
 from distillweighted.networks.classifier import Classifier, build_model, replace_head
+from distillweighted.networks.cost import count_macs, count_parameters
+from distillweighted.networks.devices import choose_device
+from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.seeds import derive_seed
-from distillweighted.tasks.pools import Pool, as_pool
-from distillweighted.training.loop import TrainingError
+from distillweighted.tasks.pools import Pool, as_pool, open_pool
+from distillweighted.tasks.prepared import (
+    read_image_names,
+    read_label_matrix,
+    read_labels,
+    read_meta,
+)
 from distillweighted.training.resumption import Checkpoint
+from distillweighted.training.source_job import SourceJob, SourceSettings
+from distillweighted.training.student import TrainingError
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SourceSettings:
-    """Settings of source training (configuration key `training.sources`)."""
+def make_source(
+    job: SourceJob,
+    task_folder: Path,
+    initial: Path | None,
+    model_path: Path,
+    meta_path: Path,
+    *,
+    threads: int,
+    code: str = "",
+    checkpoint_minutes: float = math.inf,
+    scratch: str | None = None,
+) -> None:
+    """Train a source model on a prepared task, test it, and write it.
 
-    steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
+    Args:
+        job: The model and how it is trained.
+        task_folder: The prepared task.
+        initial: The model to start from; None for a fresh one.
+        model_path: The model to write.
+        meta_path: What it is, to write.
+        threads: CPU threads.
+        code: Fingerprint of the code that trains: a saved training of another one is not used.
+        checkpoint_minutes: How often the training is saved.
+        scratch: Folder for copies of the images on this machine's own disk.
+
+    Raises:
+        ValueError: Where a file is damaged.
+        TrainingError: Where the loss is not finite.
+        TrainingStopped: Where a signal asked for it.
+    """
+    torch.set_num_threads(threads)
+    task = read_meta(task_folder)
+    images, labels = {}, {}
+    index = task_folder / "images.csv"
+    for pool in ("train", "test"):
+        file = scratch_copy(task_folder / f"{pool}_images.npy", index, scratch)
+        images[pool] = open_pool(file, index)
+        names = read_image_names(index, pool)
+        if task.get("multi_label", False):
+            labels[pool] = read_label_matrix(task_folder / "labels.csv", names, task["num_classes"])
+        else:
+            labels[pool] = read_labels(task_folder / "labels.csv", names)
+    start = None
+    if initial is not None:
+        start_model, start_meta = load_model(initial)
+        start = (start_model, start_meta["mean"], start_meta["std"])
+    view, device = make_view(job.view, threads=threads), choose_device(job.device)
+    params = job.as_params()
+    made_from = ("name", "architecture", "settings", "view", "seed")
+    facts = json.dumps([*(params[name] for name in made_from), threads, code])
+    inputs = ("train_images.npy", "images.csv", "labels.csv", "meta.json")
+    files = [task_folder / name for name in inputs] + ([] if initial is None else [initial])
+    key = derive_seed(torch.__version__, device, facts, fingerprint_files(files))
+    saved = Checkpoint(Path(job.checkpoint), f"{key:016x}", interval=60 * checkpoint_minutes)
+    model, mean, std = train_source(
+        job.architecture,
+        images["train"],
+        labels["train"],
+        task["num_classes"],
+        job.settings,
+        seed=derive_seed(job.seed, "source", job.name),
+        device=device,
+        view=view,
+        initial=start,
+        checkpoint=saved,
+    )
+    percent = source_accuracy(
+        model, images["test"], labels["test"], mean, std, device=device, view=view
+    )
+    meta = {
+        "source": job.name,
+        "architecture": job.architecture,
+        "task": task["task"],
+        "num_classes": task["num_classes"],
+        "classes": task["classes"],
+        "image_size": job.image_size,
+        "mean": mean,
+        "std": std,
+        "test_accuracy": percent,
+        "gmacs": count_macs(model, job.image_size) / 1e9,
+        "parameters": count_parameters(model),
+        "settings": params["settings"],
+        "seed": job.seed,
+    }
+    save_model(model, model_path, meta)
+    meta_path.write_text(json.dumps(meta, indent=1, ensure_ascii=False))
+    saved.remove()
 
 
 def train_source(

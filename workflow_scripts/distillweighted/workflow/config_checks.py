@@ -15,14 +15,18 @@ from distillweighted.networks.architectures import (
     is_known,
     suggest,
 )
-from distillweighted.tasks.registry import TASKS, task_images, train_images_key
-from distillweighted.workflow.grid import (
+from distillweighted.similarity.metrics.registry import METRICS
+from distillweighted.sources.origins.registry import ORIGINS
+from distillweighted.sources.zoo import (
+    CHOSEN_STARTS,
+    IMAGENET,
     admissible_sources,
     baseline_architectures,
-    format_p,
     list_sources,
-    student_grid,
+    start_name,
 )
+from distillweighted.tasks.registry import GeneratedTask, list_tasks
+from distillweighted.workflow.grid import format_p, list_students
 
 
 class Problem(NamedTuple):
@@ -77,23 +81,45 @@ def _exponent_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("methods.default_p", f"{text} (allowed: {allowed})")
 
 
-def _weighting_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _metric_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     similarity = config["similarity"]
+    weighting = similarity["weighting"]
+    named = [(f"similarity.metrics.{i}", name) for i, name in enumerate(similarity["metrics"])]
+    unknown = False
+    for path, name in [*named, ("similarity.weighting.metric", weighting["metric"])]:
+        if name not in METRICS:
+            unknown = True
+            yield unknown_name(path, name, METRICS, "metric")
+        elif not {*METRICS[name].representations} & {*similarity["representations"]}:
+            allowed = ", ".join(METRICS[name].representations)
+            yield Problem(path, f"'{name}' needs one of similarity.representations: {allowed}")
     for key, values in (("metric", "metrics"), ("representation", "representations")):
-        if similarity["weighting"][key] not in similarity[values]:
+        if weighting[key] not in similarity[values] and not (unknown and key == "metric"):
             yield Problem(
                 f"similarity.weighting.{key}",
-                f"'{similarity['weighting'][key]}' is not computed; add it to similarity.{values} "
+                f"'{weighting[key]}' is not computed; add it to similarity.{values} "
                 f"(allowed: {', '.join(similarity[values])})",
             )
+    metric = METRICS.get(weighting["metric"])
+    if metric is None:
+        return
+    if not metric.can_weight:
+        allowed = ", ".join(name for name, other in METRICS.items() if other.can_weight)
+        text = f"the scores of '{metric.name}' can be negative, and eq. 5 cannot weight by them"
+        yield Problem("similarity.weighting.metric", f"{text} (allowed: {allowed})")
+    if weighting["representation"] not in metric.representations:
+        allowed = ", ".join(metric.representations)
+        text = f"'{metric.name}' is not computed of {weighting['representation']}"
+        yield Problem("similarity.weighting.representation", f"{text} (allowed: {allowed})")
 
 
 def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    tasks = list_tasks(config)
     allowed = [
-        name for name, task in TASKS.items() if task.role != "generalist" and not task.multi_label
+        name for name, task in tasks.items() if task.role != "generalist" and not task.multi_label
     ]
     for i, name in enumerate(config["targets"]):
-        if name in TASKS and TASKS[name].multi_label:
+        if name in tasks and tasks[name].multi_label:
             text = f"'{name}' has several labels an image; such a task can only be a source's"
             yield Problem(f"targets.{i}", text)
         elif name not in allowed:
@@ -101,13 +127,14 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    tasks = list_tasks(config)
     for i, group in enumerate(config["sources"]):
         for k, name in enumerate(group["architectures"]):
             if not is_known(name):
                 yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
         for k, name in enumerate(group["tasks"]):
-            if name not in TASKS:
-                yield unknown_name(f"sources.{i}.tasks.{k}", name, TASKS, "task")
+            if name not in tasks:
+                yield unknown_name(f"sources.{i}.tasks.{k}", name, tasks, "task")
     names = [source.name for source in list_sources(config)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
@@ -117,10 +144,10 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*TASKS, "random", "imagenet", "nearest_source"}
+    allowed = {*list_tasks(config), *CHOSEN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
-    if name == "imagenet" and student["architecture"] not in TORCHVISION:
+    if name == IMAGENET and student["architecture"] not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {student['architecture']}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
 
@@ -154,11 +181,11 @@ def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name, student = config["student"]["initialization"], config["student"]["architecture"]
-    if name in ("random", "nearest_source"):
+    if name in CHOSEN_STARTS:
         return
     sources = {source.name for source in list_sources(config)}
     for architecture in dict.fromkeys([student, *baseline_architectures(config)]):
-        model = f"{architecture}_{name}"
+        model = start_name(architecture, name)
         if model in sources:
             yield Problem(
                 "student.initialization",
@@ -233,7 +260,7 @@ def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
-    trained = set(student_grid(config)["target"])
+    trained = {student.target for student in list_students(config)}
     for target in config["targets"]:
         if target not in trained:
             yield Problem("methods", f"no student of target '{target}'; switch a method on")
@@ -244,7 +271,8 @@ def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
     tasks = [*config["targets"]]
     tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
     tasks.append(config["student"]["initialization"])
-    return [t for t in dict.fromkeys(tasks) if t in TASKS and TASKS[t].data_set is not None]
+    known = list_tasks(config)
+    return [t for t in dict.fromkeys(tasks) if t in known and not known[t].generated]
 
 
 def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -252,10 +280,10 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if tasks and config["data_root"] is None:
         text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
         yield Problem("data_root", text)
-    reasons = [s.name for s in list_sources(config) if s.origin == "bank"]
-    if config["student"]["initialization"] == "imagenet":
+    reasons = [s.name for s in list_sources(config) if not ORIGINS[s.origin].trained]
+    if config["student"]["initialization"] == IMAGENET:
         reasons.append("the ImageNet weights that students start from")
-    if config["training"]["sources"]["initialization"] == "imagenet":
+    if config["training"]["sources"]["initialization"] == IMAGENET:
         reasons.append("the ImageNet weights that sources start from")
     if reasons and config["models_root"] is None:
         text = f"missing (needed: the folder that holds checkpoints, such as {reasons[0]})"
@@ -264,14 +292,16 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     initialization = config["student"]["initialization"]
-    tasks = {source.task for source in list_sources(config)} | {*config["targets"]}
-    if initialization in TASKS:
-        tasks.add(initialization)
-    tasks = {task for task in tasks if TASKS[task].data_set is None}
+    known = list_tasks(config)
+    names = {source.task for source in list_sources(config)} | {*config["targets"]}
+    if initialization in known:
+        names.add(initialization)
     needed: dict[str, tuple[int, str]] = {}
-    for task in tasks:
-        classes = (TASKS[task].num_classes, task)
-        for key in (train_images_key(config, task), "test_images"):
+    for task in (known[name] for name in names):
+        if not isinstance(task, GeneratedTask):
+            continue
+        classes = (task.num_classes, task.name)
+        for key in (task.train_images_key(config), "test_images"):
             needed[key] = max(needed.get(key, classes), classes)
     for key, (classes, task) in sorted(needed.items()):
         images = config["embedded"][key]
@@ -284,7 +314,8 @@ def _pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _probe_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    classes, target = max((TASKS[name].num_classes, name) for name in config["targets"])
+    tasks = list_tasks(config)
+    classes, target = max((tasks[name].num_classes, name) for name in config["targets"])
     if config["probe"]["size"] < classes:
         yield Problem(
             "probe.size",
@@ -305,8 +336,9 @@ def _label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Iterator[Problem]:
+    tasks = list_tasks(config)
     for target in config["targets"]:
-        classes, images = TASKS[target].num_classes, task_images(config, target)["train_images"]
+        classes, images = tasks[target].num_classes, tasks[target].sizes(config)["train_images"]
         labeled = int(images * fraction)
         start = f"{fraction:g} of {images:g} images leaves"
         if labeled < 2 * classes:
@@ -339,7 +371,7 @@ def _fixmatch_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
     ("methods", _exponent_problems),
-    ("similarity", _weighting_problems),
+    ("similarity", _metric_problems),
     ("targets", _target_problems),
     ("sources", _source_problems),
     ("student", _student_problems),

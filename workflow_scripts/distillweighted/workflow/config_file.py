@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 
 from distillweighted.workflow.config import MAX_ENTRIES, ConfigError, read_config
-from distillweighted.workflow.grid import admissible_sources, list_sources, student_grid
 
 MAX_BYTES = 1_000_000
 
@@ -133,21 +132,13 @@ def _merge(first: dict, second: dict) -> dict:
     return merged
 
 
-def check_config_files(paths: Sequence[Path], schema: Path = SCHEMA) -> str:
-    """Check configuration files, of which later ones complete earlier ones.
-
-    Returns:
-        What a run of them would make, in words.
+def read_complete_config(files: Sequence[Path], schema: Path = SCHEMA) -> dict[str, Any]:
+    """The complete configuration of some files, of which later ones complete earlier ones.
 
     Raises:
-        ConfigError: Where there would be none.
+        ConfigError: Where it cannot be run.
     """
     raw: dict[str, Any] = {}
-    for path in paths:
+    for path in files:
         raw = _merge(raw, read_config_file(path))
-    config = read_config(raw, yaml.safe_load(schema.read_text()))
-    pairs = sum(len(admissible_sources(config, target)) for target in config["targets"])
-    return (
-        f"{config['name']}: {len(config['targets'])} targets, {len(list_sources(config))} sources "
-        f"({pairs} pairs of both), {len(student_grid(config))} students"
-    )
+    return read_config(raw, yaml.safe_load(schema.read_text(encoding="utf-8")))

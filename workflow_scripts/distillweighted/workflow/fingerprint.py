@@ -10,6 +10,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "distillweighted"
+PACKAGE_FOLDER = Path(__file__).parents[1]
+
+
+SCRIPTS = Path(__file__).parents[2]
+"""The folder of the rules' scripts, in which this library lies."""
+
+REGISTRIES = (
+    "similarity.metrics.registry",
+    "sources.origins.registry",
+    "tasks.datasets.registry",
+    "training.objectives.registry",
+)
+"""Modules that only list alternatives, of which a job's result depends on those that it uses."""
+
+
+def code_of(*rules: str, uses: Collection[str] = (), facts: Collection[str] = ()) -> str:
+    """Fingerprint of the code that the scripts of some rules run.
+
+    Args:
+        rules: Names of rules; each has a script of its name.
+        uses: Dotted names of the modules of this library that the job takes from `REGISTRIES`.
+        facts: What else of their rows the result depends on.
+    """
+    return _code_of(rules, tuple(sorted(uses)), tuple(sorted(facts)))
+
+
+@functools.cache
+def _code_of(rules: tuple[str, ...], uses: tuple[str, ...], facts: tuple[str, ...]) -> str:
+    modules = [SCRIPTS.joinpath(*name.split(".")).with_suffix(".py") for name in uses]
+    registries = [PACKAGE_FOLDER.joinpath(*r.split(".")).with_suffix(".py") for r in REGISTRIES]
+    scripts = [SCRIPTS / f"{rule}.py" for rule in rules]
+    code = fingerprint_code(*scripts, *modules, without=registries)
+    if not facts:
+        return code
+    return hashlib.sha256("\n".join([code, *facts]).encode()).hexdigest()[:16]
 
 
 def fingerprint_code(*scripts: Path, without: Collection[Path] = ()) -> str:

@@ -14,6 +14,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from distillweighted.methods import METHODS
+
 COLUMN_WIDTH = 3.4  # inches: one column
 PAGE_WIDTH = 7.0  # inches: both columns
 
@@ -50,18 +52,6 @@ GREY = "0.45"
 # Its yellow is too pale for a line on white, and black stands for means and baselines.
 CATEGORIES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, "#882255", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-
-METHOD_LABELS = {
-    "in_transfer": "IN+Transfer",
-    "in_fixmatch": "IN+FixMatch",
-    "distill_inverse": "Inverse",
-    "distill_random_selection": "Random selection",
-    "distill_random_weights": "Random weights",
-    "distill_equal": "DistillEqual",
-    "distill_nearest": "DistillNearest",
-    "distill_weighted": "DistillWeighted",
-    "finetune_selected_source": "Fine-tuned selected source",
-}
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -119,7 +109,7 @@ def wrapped_name(name: object, width: int) -> str:
 
 def method_label(method: str) -> str:
     """The paper's name of a method, or the readable name of one that the paper lacks."""
-    return METHOD_LABELS.get(method, display_name(method))
+    return METHODS[method].label if method in METHODS else display_name(method)
 
 
 def p_label(p: float) -> str:

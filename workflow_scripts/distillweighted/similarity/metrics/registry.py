@@ -1,16 +1,83 @@
-"""Every similarity metric by name."""
+"""Every similarity metric by name, with what may be done with it.
+
+Light, so that a plan can be made with it: a metric's module is loaded when it is first called. A
+job's fingerprint counts the modules of its metrics, not this table, so that a metric more scores
+nothing again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from distillweighted.similarity.metrics.cka import cka
-from distillweighted.similarity.metrics.parc import parc, rsa
+if TYPE_CHECKING:
+    import numpy as np
 
-METRICS: dict[str, Callable[..., float]] = {
-    "parc": parc,
-    "rsa": rsa,
-    "cka": cka,
-    "cka_debiased": partial(cka, debiased=True),
+REPRESENTATIONS = ("pseudo_labels", "features")
+"""What a source gives of an image: its probabilities, and the input of its last layer."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: representation [n, d] and labels [n] of the probe in, a number out, larger is
+    more similar."""
+
+    name: str
+    """Its name in configurations and tables."""
+
+    module: str
+    """The module of this folder that holds it."""
+
+    function: str
+    """The function of that module."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the function."""
+
+    representations: tuple[str, ...] = REPRESENTATIONS
+    """What it can be computed of."""
+
+    low: float = -1.0
+    """The smallest value that it can have."""
+
+    high: float = 1.0
+    """The largest."""
+
+    can_weight: bool = True
+    """Whether eq. 5 may weight by it: that needs scores above 0 for similar sources."""
+
+    @property
+    def path(self) -> str:
+        """The dotted name of its module."""
+        return f"distillweighted.similarity.metrics.{self.module}"
+
+    @property
+    def computation(self) -> str:
+        """What of this row its values depend on, beside its module's code."""
+        return f"{self.module}.{self.function} {sorted(self.options.items())}"
+
+    def load(self) -> Callable[..., float]:
+        """The function; its options are not applied."""
+        return getattr(importlib.import_module(self.path), self.function)
+
+    def __call__(self, representation: np.ndarray, labels: np.ndarray) -> float:
+        """The similarity of a representation [n, d] to labels, integers [n] or multi-hot [n, c].
+
+        Raises:
+            ValueError: Where it does not exist; says why.
+        """
+        return self.load()(representation, labels, **self.options)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("parc", "parc", "parc"),
+        Metric("rsa", "parc", "rsa"),
+        Metric("cka", "cka", "cka", low=0.0),
+        Metric("cka_debiased", "cka", "cka", {"debiased": True}),
+    )
 }
+"""Every metric by name."""

@@ -1,0 +1,75 @@
+"""What the jobs that score and weight sources are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from distillweighted.jobs import Job
+
+
+@dataclass(frozen=True)
+class ScoreJob(Job):
+    """What a job that scores the sources of a target is told."""
+
+    target: str
+    """The target."""
+
+    seed: int
+    """Seed of the probe."""
+
+    sources: tuple[str, ...]
+    """The sources, in the order of their files."""
+
+    probe_size: int
+    """Labelled images to score on."""
+
+    metrics: tuple[str, ...]
+    """Names in `metrics.registry.METRICS`."""
+
+    representations: tuple[str, ...]
+    """Names in `metrics.registry.REPRESENTATIONS`."""
+
+
+@dataclass(frozen=True)
+class WeightsJob(Job):
+    """What a job that computes a recipe's weights is told."""
+
+    target: str
+    """The target."""
+
+    seed: int
+    """Seed of random weights."""
+
+    weighting: str
+    """How scores become weights: a name in `weighting.WEIGHTINGS`."""
+
+    p: float | None
+    """The exponent of eq. 5, 0 to infinity; None where there is none."""
+
+    draw: int | None
+    """The number of a draw of random weights; None of others."""
+
+    architecture: str | None
+    """The architecture whose sources take part; None for all."""
+
+    metric: str
+    """The metric that weights."""
+
+    representation: str
+    """Of which representation."""
+
+    fallback: str
+    """What to do where no score is above 0: error, equal or nearest."""
+
+    random_sources: int | None
+    """How many sources random weights cover; None for all."""
+
+    architectures: Mapping[str, str]
+    """Architecture of each source that may serve the target."""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        p = params["p"]
+        return cls(**{**params, "p": None if p is None else float(p)})

@@ -1,0 +1,91 @@
+"""The weights of a recipe over the sources, from their scores for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from distillweighted.files.tables import write_table
+from distillweighted.seeds import derive_seed
+from distillweighted.similarity.jobs import WeightsJob
+from distillweighted.similarity.tables import read_scores
+from distillweighted.weights import (
+    inverse_weights,
+    one_hot_weights,
+    random_weights,
+    similarity_weights,
+)
+
+
+def _power(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    fallback = None if job.fallback == "error" else job.fallback
+    return similarity_weights(np.array(list(scores.values())), job.p, fallback=fallback)
+
+
+def _inverse(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    return inverse_weights(np.array(list(scores.values())))
+
+
+def _random(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    count = None if job.random_sources is None else min(job.random_sources, len(scores))
+    stream = derive_seed(job.seed, job.target, "random weights")
+    return random_weights(len(scores), seed=stream, draw=job.draw, num_nonzero=count)
+
+
+def _selected(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    # A ranking, not eq. 5: the best of this architecture, whatever the sign of its score.
+    return one_hot_weights(list(scores), max(scores, key=scores.__getitem__))
+
+
+WEIGHTINGS: dict[str, Callable[[Mapping[str, float], WeightsJob], np.ndarray]] = {
+    "power": _power,
+    "inverse": _inverse,
+    "random": _random,
+    "selected": _selected,
+}
+"""Ways to weight (eq. 5; section 5.3.1): scores of S sources ordered by name, to weights [S]."""
+
+
+def weigh(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    """The weights [S] of one recipe, for the scores of S sources ordered by name.
+
+    Raises:
+        ValueError: Where there are none; says why.
+    """
+    if job.weighting not in WEIGHTINGS:
+        raise ValueError(f"unknown weighting '{job.weighting}': choose from {list(WEIGHTINGS)}")
+    return WEIGHTINGS[job.weighting](scores, job)
+
+
+def write_weights(job: WeightsJob, similarity: Path, output: Path) -> None:
+    """Write the table of a recipe's weights: source, weight; they sum to 1.
+
+    Args:
+        job: The recipe, and how it weights.
+        similarity: Table of the target's scores for one replicate.
+        output: The table to write.
+
+    Raises:
+        ValueError: Where the scores give no weights; says why and what to change.
+        DamagedError: Where the table of scores is not as it was written.
+    """
+    architectures = job.architectures
+    scores = read_scores(
+        similarity, architectures, metric=job.metric, representation=job.representation
+    )
+    if job.architecture is not None:
+        scores = {s: e for s, e in scores.items() if architectures[s] == job.architecture}
+    try:
+        weights = weigh(scores, job)
+    except ValueError as error:
+        hint = ""
+        if job.weighting == "power":
+            hint = ", set similarity.weighting.fallback (equal or nearest)"
+        raise ValueError(
+            f"target '{job.target}', seed {job.seed}, {job.metric} on {job.representation}: "
+            f"{error}. In the configuration: choose another similarity.weighting.metric or "
+            f"representation{hint}, or exclude sources"
+        ) from error
+    write_table(output, ("source", "weight"), zip(scores, weights.tolist(), strict=True))

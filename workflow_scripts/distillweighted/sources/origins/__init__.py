@@ -1,0 +1,1 @@
+"""Where models come from, one module each with the same face (`origin.Origin`)."""

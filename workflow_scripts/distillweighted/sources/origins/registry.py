@@ -1,0 +1,14 @@
+"""Every origin of models by name.
+
+The fingerprint of a loaded model's code counts the module of its own origin, not this table.
+"""
+
+from __future__ import annotations
+
+from distillweighted.sources.origins.bank import BANK
+from distillweighted.sources.origins.origin import Origin
+from distillweighted.sources.origins.torchvision import TORCHVISION
+from distillweighted.sources.origins.trained import TRAINED
+
+ORIGINS: dict[str, Origin] = {origin.name: origin for origin in (TRAINED, BANK, TORCHVISION)}
+"""Every origin by name."""

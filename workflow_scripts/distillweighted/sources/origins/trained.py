@@ -1,0 +1,7 @@
+"""Models that the workflow trains itself, on all labels of a task."""
+
+from __future__ import annotations
+
+from distillweighted.sources.origins.origin import Origin
+
+TRAINED = Origin("trained", "trained by the workflow", __name__, trained=True)

@@ -1,0 +1,143 @@
+"""The models of a run: its sources, and what students and sources start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distillweighted.sources.origins.torchvision import IMAGENET_CLASSES
+from distillweighted.tasks.registry import Task, list_tasks
+
+IMAGENET = "imagenet"
+"""What the task of torchvision's weights is called."""
+
+CHOSEN_STARTS = ("random", "nearest_source")
+"""Values of `student.initialization` that name no model."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that somebody trained, on a task of its own."""
+
+    name: str
+    """Its name in paths and tables."""
+
+    architecture: str
+    """Its network."""
+
+    task: str
+    """The task that it was trained on."""
+
+    origin: str
+    """Where it comes from: a name in `origins.registry.ORIGINS`."""
+
+    num_outputs: int
+    """Outputs of its head."""
+
+    activation: str = "softmax"
+    """How its outputs become probabilities: softmax, or sigmoid where it was trained on several
+    labels an image."""
+
+    is_source: bool = True
+    """Whether it may teach; the others are only started from."""
+
+
+def list_sources(config: Mapping[str, Any], tasks: Mapping[str, Task] | None = None) -> list[Model]:
+    """All sources of a configuration, sorted by name (ties in similarity go to the first).
+
+    Args:
+        config: A configuration, whose `sources` are valid but for names of tasks.
+        tasks: By default, those that the configuration may name.
+    """
+    tasks = list_tasks(config) if tasks is None else tasks
+    sources = []
+    for group in config["sources"]:
+        for architecture in group["architectures"]:
+            for name in group["tasks"]:
+                task = tasks.get(name)
+                multi_label = task is not None and task.multi_label
+                sources.append(
+                    Model(
+                        f"{architecture}_{name}",
+                        architecture,
+                        name,
+                        group["from"],
+                        0 if task is None else task.num_classes,
+                        group["multi_label_outputs"] if multi_label else "softmax",
+                    )
+                )
+    return sorted(sources, key=lambda source: source.name)
+
+
+def start_name(architecture: str, initialization: str) -> str | None:
+    """The model that a network of an architecture starts from; None where no name says.
+
+    Args:
+        architecture: The network.
+        initialization: `student.initialization` of the configuration.
+    """
+    return None if initialization in CHOSEN_STARTS else f"{architecture}_{initialization}"
+
+
+def list_starts(
+    config: Mapping[str, Any], architectures: set[str], tasks: Mapping[str, Task]
+) -> list[Model]:
+    """The models that students and trained sources start from, sorted by name.
+
+    Args:
+        config: A complete configuration.
+        architectures: Those of the students that start as `student.initialization` says.
+        tasks: The run's tasks.
+    """
+    initialization = config["student"]["initialization"]
+    wanted = {(a, initialization) for a in architectures if start_name(a, initialization)}
+    if config["training"]["sources"]["initialization"] == IMAGENET:
+        trained = {s.architecture for s in list_sources(config, tasks) if s.origin == "trained"}
+        trained |= {architecture for architecture, _ in wanted}
+        wanted |= {(architecture, IMAGENET) for architecture in trained}
+    starts = []
+    for architecture, task in wanted:
+        name = start_name(architecture, task)
+        if task == IMAGENET:
+            facts = ("torchvision", IMAGENET_CLASSES)
+        else:
+            facts = ("trained", tasks[task].num_classes)
+        starts.append(Model(name, architecture, task, *facts, is_source=False))
+    return sorted(starts, key=lambda model: model.name)
+
+
+def initial_of(config: Mapping[str, Any], model: Model) -> str | None:
+    """The model that the training of a model starts from; None for a random start, or where the
+    workflow does not train it."""
+    initialization = config["training"]["sources"]["initialization"]
+    return start_name(model.architecture, initialization) if model.origin == "trained" else None
+
+
+def excluded_sources(config: Mapping[str, Any], target: str) -> dict[str, str]:
+    """Names of the sources that may not serve a target, each with the reason."""
+    excluded = {}
+    for source in list_sources(config):
+        if source.task == target:
+            excluded[source.name] = "trained on the target's own task"
+        elif any(
+            entry["target"] == target
+            and (source.name in entry["sources"] or source.task in entry["sources"])
+            for entry in config["exclude"]
+        ):
+            excluded[source.name] = "listed under `exclude`"
+    return excluded
+
+
+def admissible_sources(config: Mapping[str, Any], target: str) -> list[Model]:
+    """The sources that may serve a target, sorted by name."""
+    excluded = excluded_sources(config, target)
+    return [source for source in list_sources(config) if source.name not in excluded]
+
+
+def baseline_architectures(config: Mapping[str, Any]) -> list[str]:
+    """The source architectures for which baselines are trained, in the configuration's order."""
+    chosen = config["baselines"]["source_architectures"]
+    if chosen is not None:
+        return list(chosen)
+    return list(dict.fromkeys(a for group in config["sources"] for a in group["architectures"]))

@@ -1,0 +1,331 @@
+"""A cohort: students of one target and seed, trained on the same batches in one process.
+
+Students that are finished and were made from the same code, settings and inputs are taken over, not
+trained again. One that fails leaves a note instead of a model; the others are unaffected.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from distillweighted.batches.forward import predict
+from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.batches.views import make_view
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.files.scratch import scratch_copy
+from distillweighted.files.tables import write_table
+from distillweighted.files.tensors import load_tensors
+from distillweighted.networks.classifier import Classifier, build_model, replace_head
+from distillweighted.networks.cost import count_macs, count_parameters
+from distillweighted.networks.devices import choose_device
+from distillweighted.networks.model_files import load_model, save_model
+from distillweighted.seeds import derive_seed
+from distillweighted.similarity.tables import read_weights
+from distillweighted.sources.outputs import load_inference
+from distillweighted.tasks.pools import open_pool
+from distillweighted.tasks.prepared import read_image_names, read_meta
+from distillweighted.tasks.splits import read_split
+from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.loop import train_students
+from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.training.resumption import Checkpoint
+from distillweighted.training.student import Outcome, PseudoLabels, Student
+from distillweighted.training.student_files import STUDENT_FILES, link_file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CohortFiles:
+    """The files that a cohort is trained from: none of them holds a label that must stay hidden."""
+
+    target: Mapping[str, Path]
+    """train_images, test_images, index and meta of the prepared target, and split and labeled."""
+
+    inference: Mapping[str, Path]
+    """Outputs of each source that a student may be distilled from."""
+
+    models: Mapping[str, Path]
+    """The models that a student may start from."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A student that has to be trained, with what its files say of it."""
+
+    student: Student
+    architecture: str
+    key: str
+    """What its result depends on."""
+    sources: tuple[str, ...]
+
+
+def train_cohort(
+    job: CohortJob,
+    files: CohortFiles,
+    output: Path,
+    *,
+    threads: int,
+    checkpoint_minutes: float = math.inf,
+    scratch: str | None = None,
+) -> None:
+    """Train a cohort and write each student to its own folder.
+
+    Args:
+        job: The students and how they are trained.
+        files: What they are trained from.
+        output: Folder to write, one folder a student: predictions.csv, history.csv, training.json
+            and model.safetensors, or failed.txt.
+        threads: CPU threads.
+        checkpoint_minutes: How often the training is saved.
+        scratch: Folder for copies of the images on this machine's own disk.
+
+    Raises:
+        ValueError: Where a file of the target is damaged; what is wrong with one student's files
+            fails that student alone.
+        TrainingStopped: Where a signal asked for it.
+    """
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = False
+    device = choose_device(job.device)
+    cohort = _Cohort(job, files, threads=threads, scratch=scratch)
+    # It has been removed, but a job of a killed run may have gone on for a moment.
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    pending = {prepared.student.recipe: prepared for prepared in cohort.prepare(output)}
+    log.info(
+        "target %s, seed %d: %d students to train on %s, %d are finished already",
+        job.target, job.seed, len(pending), device, len(job.students) - len(pending),
+    )  # fmt: skip
+    # Not a student's own key: a finished one is the same with another torch or device.
+    keys = [prepared.key for prepared in pending.values()]
+    saved = Checkpoint(
+        Path(job.checkpoint),
+        f"{derive_seed(torch.__version__, device, threads, *keys):016x}",
+        interval=60 * checkpoint_minutes,
+    )
+    trained = train_students(
+        [prepared.student for prepared in pending.values()],
+        cohort.batches(),
+        job.settings,
+        seed=derive_seed(job.seed, job.target, "students"),
+        device=device,
+        checkpoint=saved,
+    )
+    # Read once for all: a large index takes as long to parse as a student to write.
+    names = read_image_names(files.target["index"], "test")
+    for outcome in trained:
+        folder = output / outcome.recipe
+        if outcome.error is not None:
+            _write_failure(folder, outcome.error)
+            continue
+        prepared = pending[outcome.recipe]
+        student = prepared.student
+        logits = predict(
+            outcome.model,
+            cohort.test_images,
+            student.mean,
+            student.std,
+            device=device,
+            view=cohort.view,
+        )
+        predictions = zip(names, logits.argmax(dim=1).tolist(), strict=True)
+        _write_student(folder, outcome, prepared, cohort, str(device), predictions)
+    saved.remove()
+
+
+class _Cohort:
+    """A cohort's inputs, each file opened and read once however many students share it."""
+
+    def __init__(self, job: CohortJob, files: CohortFiles, *, threads: int, scratch: str | None):
+        self.job, self.files = job, files
+        index = files.target["index"]
+        images = {
+            pool: scratch_copy(files.target[f"{pool}_images"], index, scratch)
+            for pool in ("train", "test")
+        }
+        self.images = open_pool(images["train"], index)
+        self.test_images = open_pool(images["test"], index)
+        self.rows = read_split(files.target["split"], files.target["labeled"], index)
+        self.num_classes = read_meta(files.target["meta"].parent)["num_classes"]
+        self.view = make_view(job.view, threads=threads)
+        self._checksum = functools.cache(lambda path: fingerprint_files([path]))
+        self._image_statistics = functools.cache(self.images.channel_statistics)
+        self._probabilities = functools.cache(self._read_probabilities)
+        params = job.as_params()
+        names = ("target", "seed", "settings", "view", "statistics", "distill_labeled")
+        self._common = json.dumps([params[name] for name in names])
+
+    def batches(self) -> TargetBatches:
+        """The batches that all students see."""
+        rows, job = self.rows, self.job
+        both = np.union1d(rows.unlabeled, rows.labeled)
+        return TargetBatches(
+            self.images,
+            rows.labeled,
+            rows.labels,
+            both if job.distill_labeled else rows.unlabeled,
+            view=self.view,
+            seed=derive_seed(job.seed, job.target, "batches"),
+        )
+
+    def prepare(self, output: Path) -> Iterator[_Prepared]:
+        """Each student that has to be trained; the others are in `output` then, or why not."""
+        for student in self.job.students:
+            folder = output / student.recipe
+            try:
+                sources, initial = _weights_of(student), _initial_of(student)
+                key = self._key(student, sources, initial)
+                if _take_over(Path(student.folder), folder, key):
+                    continue
+                to_train = self._student(student, sources, initial)
+            except (ValueError, RuntimeError, OSError) as error:
+                log.error("%s cannot be trained: %s", student.recipe, error)
+                _write_failure(folder, str(error))
+                continue
+            yield _Prepared(to_train, student.architecture, key, tuple(sources))
+
+    def _key(self, student: StudentJob, sources: Mapping[str, float], initial: str | None) -> str:
+        """What a student's result depends on, as one text."""
+        files = [self.files.target[name] for name in sorted(self.files.target)]
+        if initial is not None:
+            files.append(_file_of(initial, self.files.models, student))
+        if OBJECTIVES[student.objective].pseudo_labels:
+            files += [_file_of(source, self.files.inference, student) for source in sources]
+        facts = (student.recipe, student.objective, student.architecture, student.learning_rate)
+        made_from = (*facts, initial, student.code, *sources.items(), *map(self._checksum, files))
+        return f"{derive_seed(self._common, *made_from):016x}"
+
+    def _student(
+        self, student: StudentJob, sources: Mapping[str, float], initial: str | None
+    ) -> Student:
+        """A student at its start."""
+        model, *own_statistics = self._model(student, initial)
+        mean, std = self.job.statistics or own_statistics
+        pseudo = None
+        if OBJECTIVES[student.objective].pseudo_labels:
+            probabilities, sizes = self._probabilities(tuple(sources))
+            weights = np.array(list(sources.values()))
+            pseudo = PseudoLabels(probabilities, sizes, weights, tuple(sources))
+        return Student(
+            student.recipe, student.objective, model, mean, std, pseudo, student.learning_rate
+        )
+
+    def _model(self, student: StudentJob, initial: str | None) -> tuple[Classifier, list, list]:
+        """A student's model at its start, and the mean and standard deviation of its inputs."""
+        head_seed = derive_seed(self.job.seed, "target head")
+        if initial is None:
+            model = build_model(student.architecture, self.num_classes, seed=head_seed)
+            return model, *self._image_statistics()
+        model, meta = load_model(self.files.models[initial])
+        return replace_head(model, self.num_classes, seed=head_seed), meta["mean"], meta["std"]
+
+    def _read_probabilities(self, sources: tuple[str, ...]) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """The probabilities of some sources side by side, and how many each has."""
+        paths = [self.files.inference[source] for source in sources]
+        outputs = [load_inference(path)["pseudo_labels"] for path in paths]
+        for path, probabilities in zip(paths, outputs, strict=True):
+            if len(probabilities) != len(self.images):
+                raise ValueError(
+                    f"{path} holds {len(probabilities)} rows for {len(self.images)} images"
+                )
+        sizes = tuple(probabilities.shape[1] for probabilities in outputs)
+        return torch.from_numpy(np.concatenate(outputs, axis=1)), sizes
+
+
+def _weights_of(student: StudentJob) -> dict[str, float]:
+    """The weight vector of a student over the sources, those above 0; empty for a baseline."""
+    if student.source is not None:
+        return {student.source: 1.0}
+    if student.weights is None:
+        return {}
+    weights = read_weights(Path(student.weights))
+    return {source: weight for source, weight in weights.items() if weight > 0}
+
+
+def _initial_of(student: StudentJob) -> str | None:
+    """The model that a student starts from; None for a random start."""
+    if student.start_choice is None:
+        return student.initial
+    weights = dict(sorted(read_weights(Path(student.start_choice)).items()))
+    return max(weights, key=weights.__getitem__)
+
+
+def _file_of(source: str, files: Mapping[str, Path], student: StudentJob) -> Path:
+    if source not in files:
+        raise ValueError(
+            f"{student.weights or student.recipe} names the source '{source}', which may not "
+            f"serve this target (allowed: {', '.join(files)})"
+        )
+    return files[source]
+
+
+def _take_over(finished: Path, folder: Path, key: str) -> bool:
+    """Link a finished student into `folder` if it was made from the same things."""
+    try:
+        same = json.loads((finished / "metrics.json").read_text())["key"] == key
+        if not same or not all((finished / name).is_file() for name in STUDENT_FILES):
+            return False
+        load_tensors(finished / "model.safetensors")  # a damaged one is trained again
+    except (OSError, ValueError, KeyError):
+        return False
+    folder.mkdir(parents=True)
+    for name in (*STUDENT_FILES, "metrics.json"):
+        link_file(finished / name, folder / name)
+    (folder / "metrics.json").rename(folder / "training.json")
+    return True
+
+
+def _write_failure(folder: Path, message: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failed.txt").write_text(message)
+
+
+def _write_student(
+    folder: Path,
+    outcome: Outcome,
+    prepared: _Prepared,
+    cohort: _Cohort,
+    device: str,
+    predictions: Iterable[tuple[str, int]],
+) -> None:
+    job, student = cohort.job, prepared.student
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(folder / "predictions.csv", ("image", "predicted"), predictions)
+    pd.DataFrame(outcome.history).to_csv(folder / "history.csv", index=False)
+    steps = outcome.history[-1]["step"]
+    seconds = max(outcome.seconds, 1e-9)
+    training = {
+        "key": prepared.key,
+        "student": prepared.architecture,
+        "selected_sources": prepared.sources,
+        "steps": steps,
+        "train_seconds": seconds,
+        "images_per_second": steps * job.settings.images_per_step / seconds,
+        "gmacs": count_macs(outcome.model, job.image_size) / 1e9,
+        "parameters": count_parameters(outcome.model),
+        "device": device,
+        "torch": torch.__version__,
+    }
+    (folder / "training.json").write_text(json.dumps(training, indent=1))
+    meta = {
+        "target": job.target,
+        "num_classes": cohort.num_classes,
+        "image_size": job.image_size,
+        "mean": student.mean,
+        "std": student.std,
+        "architecture": prepared.architecture,
+        "recipe": student.recipe,
+    }
+    save_model(outcome.model, folder / "model.safetensors", meta)

@@ -1,0 +1,95 @@
+"""What a job that trains the students of a cohort is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from distillweighted.jobs import Job
+from distillweighted.training.settings import StudentSettings
+
+
+@dataclass(frozen=True)
+class StudentJob:
+    """What the job is told of one of its students."""
+
+    recipe: str
+    """Its name; the folder that it is written to has it too."""
+
+    objective: str
+    """A name in `objectives.registry.OBJECTIVES`."""
+
+    architecture: str
+    """The network that is trained."""
+
+    learning_rate: float
+    """Its peak learning rate."""
+
+    source: str | None
+    """The source that has all the weight; None where `weights` says, or it has none."""
+
+    weights: str | None
+    """File of its weights over the sources; None for a single source or none."""
+
+    initial: str | None
+    """The model that it starts from; None for a random start, or where `start_choice` says."""
+
+    start_choice: str | None
+    """File of weights over the sources of its architecture, of which it starts from the one with
+    the most; None where the start is fixed."""
+
+    folder: str
+    """Where the finished student lies, or will: one that was made from the same is taken over."""
+
+    code: str
+    """Fingerprint of the code that trains it."""
+
+
+@dataclass(frozen=True)
+class CohortJob(Job):
+    """What a job that trains the students of a cohort is told: they share target and batches."""
+
+    target: str
+    """The target."""
+
+    seed: int
+    """Seed of batches, heads and layers that draw."""
+
+    students: tuple[StudentJob, ...]
+    """The students."""
+
+    sources: tuple[str, ...]
+    """The sources that any student may be distilled from, in the order of their files."""
+
+    models: tuple[str, ...]
+    """The models that any student may start from, in the order of their files."""
+
+    image_size: int
+    """Side of the images that the networks see, in pixels."""
+
+    settings: StudentSettings
+    """Training settings."""
+
+    view: Mapping[str, Any]
+    """How images become batches: arguments of `batches.views.make_view`."""
+
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None
+    """Mean and standard deviation, by channel, that every student normalises with; None for those
+    of the model that it starts from."""
+
+    distill_labeled: bool
+    """Whether to distil on the labelled images too."""
+
+    device: str
+    """auto, cpu or cuda."""
+
+    checkpoint: str
+    """File in which the training is saved, so that it can go on after a kill."""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        students = tuple(StudentJob(**student) for student in params["students"])
+        return cls(
+            **{**params, "students": students, "settings": StudentSettings(**params["settings"])}
+        )

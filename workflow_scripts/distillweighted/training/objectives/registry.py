@@ -1,0 +1,50 @@
+"""Every training objective by name.
+
+Light, so that a plan can be made with it: an objective's module is loaded by the job that trains
+with it. The fingerprint of a student's code counts the module of its own objective, not this table,
+so that an objective more, or a change of another one, trains nothing again.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective: the function `step(student, batches, step)` of a module of this folder.
+
+    It computes one step's losses of a `training.student.StudentInTraining` on this step's batches:
+    scalars by name, of which `loss` is differentiated and all are recorded.
+    """
+
+    name: str
+    """Its name, which is that of its module."""
+
+    summary: str
+    """What it computes, for a reader."""
+
+    pseudo_labels: bool = False
+    """Whether it distils sources' probabilities; such a student has a head for each source."""
+
+    @property
+    def path(self) -> str:
+        """The dotted name of its module."""
+        return f"distillweighted.training.objectives.{self.name}"
+
+    def load(self) -> Callable:
+        """Its `step`."""
+        return importlib.import_module(self.path).step
+
+
+OBJECTIVES: dict[str, Objective] = {
+    objective.name: objective
+    for objective in (
+        Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True),
+        Objective("transfer", "eq. 2: the labelled images alone"),
+        Objective("fixmatch", "FixMatch (Sohn et al. 2020)"),
+    )
+}
+"""Every objective by name."""

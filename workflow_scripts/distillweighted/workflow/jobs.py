@@ -1,0 +1,193 @@
+"""What each job of a run is told, as a typed record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distillweighted.similarity.jobs import ScoreJob, WeightsJob
+from distillweighted.similarity.metrics.registry import METRICS
+from distillweighted.sources.jobs import InferenceJob, LoadJob
+from distillweighted.tasks.jobs import GenerationJob, PreparationJob, SplitJob
+from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.evaluation_job import EvaluationJob
+from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.training.source_job import SourceJob
+from distillweighted.workflow.fingerprint import code_of
+from distillweighted.workflow.grid import PlannedStudent, format_p
+from distillweighted.workflow.states import data_set_state, files_state
+
+if TYPE_CHECKING:
+    from distillweighted.workflow.run import Run
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The records of a run's jobs, each made when it is asked for."""
+
+    run: Run
+    """The run."""
+
+    def generation(self, task: str) -> GenerationJob:
+        """What the job that generates a task is told."""
+        embedded = self.run.config["embedded"]
+        return GenerationJob(
+            task,
+            embedded["seed"],
+            embedded["image_size"],
+            **self.run.tasks[task].sizes(self.run.config),
+        )
+
+    def preparation(self, task: str) -> PreparationJob:
+        """What the job that prepares a data set is told; looks at the state of its files."""
+        root = self.run.config["data_root"]
+        state = data_set_state(self.run.tasks[task].data_set, Path(root) if root else None)
+        return PreparationJob(task, str(root), state, self.run.config["images"]["check_counts"])
+
+    def split(self, target: str, replicate: str) -> SplitJob:
+        """What the job that chooses labelled images is told."""
+        chosen = self.run.replicates[replicate]
+        return SplitJob(target, chosen.seed, chosen.label_fraction)
+
+    def source(self, name: str) -> SourceJob:
+        """What the job that trains a model is told."""
+        model = self.run.models[name]
+        task = self.run.tasks[model.task]
+        return SourceJob(
+            name=name,
+            architecture=model.architecture,
+            seed=self.run.config["embedded"]["seed"],
+            settings=self.run.source_settings(name),
+            view=task.view(self.run.config),
+            image_size=task.image_size(self.run.config),
+            device=self.run.config["device"],
+            checkpoint=self.run.paths.saved_training("train_source", name),
+        )
+
+    def load(self, name: str) -> LoadJob:
+        """What the job that loads a model is told; looks at the state of its file."""
+        model, path = self.run.models[name], self.run.checkpoint_path(name)
+        return LoadJob(
+            name=name,
+            architecture=model.architecture,
+            task=model.task,
+            origin=model.origin,
+            num_classes=model.num_outputs,
+            image_size=self.run.config["images"]["size"],
+            checkpoint=str(path),
+            file=files_state([path]),
+        )
+
+    def inference(self, target: str, source: str) -> InferenceJob:
+        """What the job that runs a source over a target's images is told."""
+        task = self.run.tasks[target]
+        return InferenceJob(
+            target=target,
+            source=source,
+            view=task.view(self.run.config),
+            statistics=task.shared_statistics(self.run.config),
+            activation=self.run.sources[source].activation,
+            device=self.run.config["device"],
+        )
+
+    def scores(self, target: str, replicate: str) -> ScoreJob:
+        """What the job that scores a target's sources is told."""
+        similarity = self.run.config["similarity"]
+        return ScoreJob(
+            target=target,
+            seed=self.run.replicates[replicate].seed,
+            sources=tuple(source.name for source in self.run.admissible(target)),
+            probe_size=self.run.config["probe"]["size"],
+            metrics=tuple(similarity["metrics"]),
+            representations=tuple(similarity["representations"]),
+        )
+
+    def weights(self, target: str, replicate: str, recipe: str) -> WeightsJob:
+        """What the job that computes a recipe's weights is told."""
+        what, weighting = (
+            self.run.weight_recipes[recipe],
+            self.run.config["similarity"]["weighting"],
+        )
+        return WeightsJob(
+            target=target,
+            seed=self.run.replicates[replicate].seed,
+            weighting=what.facts.weights,
+            p=what.p,
+            draw=what.draw,
+            architecture=what.architecture,
+            metric=weighting["metric"],
+            representation=weighting["representation"],
+            fallback=weighting["fallback"],
+            random_sources=self.run.config["methods"]["random_weights_sources"],
+            architectures={s.name: s.architecture for s in self.run.admissible(target)},
+        )
+
+    def cohort(self, target: str, replicate: str, cohort: str) -> CohortJob:
+        """What the job that trains a cohort is told."""
+        students, task = self.run.members(target, replicate, cohort), self.run.tasks[target]
+        return CohortJob(
+            target=target,
+            seed=self.run.replicates[replicate].seed,
+            students=tuple(map(self._student, students)),
+            sources=tuple(self.run.used_sources(students)),
+            models=tuple(self.run.used_models(students)),
+            image_size=task.image_size(self.run.config),
+            settings=self.run.student_settings,
+            view=task.view(self.run.config),
+            statistics=task.shared_statistics(self.run.config),
+            distill_labeled=self.run.config["training"]["distill_labeled"],
+            device=self.run.config["device"],
+            checkpoint=self.run.paths.saved_training(
+                "train_students", f"{target}-seed{replicate}-{cohort}"
+            ),
+        )
+
+    def evaluation(self, student: PlannedStudent) -> EvaluationJob:
+        """What the job that evaluates a student is told."""
+        recipe, replicate = student.recipe, student.replicate
+        return EvaluationJob(
+            target=student.target,
+            recipe=recipe.name,
+            method=recipe.method,
+            p=None if recipe.p is None else format_p(recipe.p),
+            source=recipe.source,
+            seed=replicate.seed,
+            label_fraction=replicate.label_fraction,
+            student=student.architecture,
+            benchmark_seed=self.run.config["embedded"]["seed"],
+        )
+
+    def training_facts(self, student: PlannedStudent) -> list[Any]:
+        """What a student is trained with, as plain values: it is redone where they change."""
+        job = self.cohort(student.target, student.replicate.name, student.cohort).as_params()
+        shared = [job[name] for name in ("view", "statistics", "distill_labeled")]
+        return [job["settings"], self.run.learning_rate(student), *shared]
+
+    def metric_modules(self) -> dict[str, list[str]]:
+        """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""
+        metrics = [METRICS[name] for name in self.run.config["similarity"]["metrics"]]
+        return {
+            "uses": [metric.path for metric in metrics],
+            "facts": [metric.computation for metric in metrics],
+        }
+
+    def objective_modules(self, student: PlannedStudent) -> list[str]:
+        """The modules that a student's objective lies in, for `fingerprint.code_of`."""
+        return [OBJECTIVES[student.recipe.facts.objective].path]
+
+    def _student(self, student: PlannedStudent) -> StudentJob:
+        return StudentJob(
+            recipe=student.recipe.name,
+            objective=student.recipe.facts.objective,
+            architecture=student.architecture,
+            learning_rate=self.run.learning_rate(student),
+            source=student.recipe.source,
+            weights=self.run.weights_path(student),
+            initial=self.run.start(student),
+            start_choice=self.run.start_choice(student),
+            folder=self.run.paths.student(
+                student.target, student.recipe.name, student.replicate.name
+            ),
+            code=code_of("train_students", uses=self.objective_modules(student)),
+        )

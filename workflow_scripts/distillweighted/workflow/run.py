@@ -1,0 +1,313 @@
+"""A run: what a configuration comes to, and what each of its jobs is told.
+
+    from pathlib import Path
+    from distillweighted.workflow.run import Run
+
+    run = Run.read(Path("configs/paper.yaml"))
+    len(run.students)                                # 372
+    [model.name for model in run.admissible("cub200")]
+    run.cohort("cub200", "0", "distill_single-0").settings
+
+It reads no file but the configuration, and loads neither torch nor a workflow engine. Where files
+of a run lie is in `Run.paths`, what its jobs ask for in `Run.resources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from distillweighted.sources.origins.origin import Origin
+from distillweighted.sources.origins.registry import ORIGINS
+from distillweighted.sources.zoo import (
+    Model,
+    admissible_sources,
+    excluded_sources,
+    initial_of,
+    list_sources,
+    list_starts,
+    start_name,
+)
+from distillweighted.tasks.registry import Task, list_tasks
+from distillweighted.training.cohort_job import CohortJob
+from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.training.settings import StudentSettings
+from distillweighted.training.source_job import SourceSettings
+from distillweighted.workflow.config_file import read_complete_config
+from distillweighted.workflow.grid import (
+    PlannedStudent,
+    Recipe,
+    Replicate,
+    list_replicates,
+    list_students,
+    weight_recipes,
+)
+from distillweighted.workflow.jobs import Jobs
+from distillweighted.workflow.paths import Paths
+from distillweighted.workflow.products import Products
+from distillweighted.workflow.resources import Resources
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run of a complete configuration (`config.read_config`); nothing in it changes."""
+
+    config: Mapping[str, Any]
+    """The configuration."""
+
+    gpus: int = 0
+    """GPUs that a job which trains or infers has, 0 or 1."""
+
+    @classmethod
+    def read(cls, *files: Path) -> Run:
+        """The run of configuration files, of which later ones complete earlier ones.
+
+        Raises:
+            ConfigError: Where they cannot be run; says every key that is wrong, and why.
+        """
+        return cls(read_complete_config(files))
+
+    # What there is.
+
+    @cached_property
+    def summary(self) -> str:
+        """How much it would make, in words."""
+        pairs = sum(len(self.admissible(target)) for target in self.targets)
+        return (
+            f"{self.config['name']}: {len(self.targets)} targets, {len(self.sources)} sources "
+            f"({pairs} pairs of both), {len(self.students)} students"
+        )
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where every file of the run lies."""
+        return Paths(f"results/{self.config['name']}")
+
+    @cached_property
+    def resources(self) -> Resources:
+        """What its jobs ask for."""
+        return Resources(self, self.gpus)
+
+    @cached_property
+    def products(self) -> Products:
+        """The tables and figures that it ends in."""
+        return Products(self)
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """Every task that it may name, by name."""
+        return list_tasks(self.config)
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """Names of the targets, in the configuration's order."""
+        return self.config["targets"]
+
+    @cached_property
+    def replicates(self) -> dict[str, Replicate]:
+        """Every seed with every label fraction, by name."""
+        return {replicate.name: replicate for replicate in list_replicates(self.config)}
+
+    @cached_property
+    def sources(self) -> dict[str, Model]:
+        """The sources by name, sorted."""
+        return {source.name: source for source in list_sources(self.config, self.tasks)}
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """Every source, and every model that a student or a source starts from, by name, sorted."""
+        fixed = {s.architecture for s in self.students if self.start(s) is not None}
+        starts = {model.name: model for model in list_starts(self.config, fixed, self.tasks)}
+        return dict(sorted({**starts, **self.sources}.items()))
+
+    @cached_property
+    def students(self) -> list[PlannedStudent]:
+        """The grid: every student."""
+        return list_students(self.config)
+
+    @cached_property
+    def weight_recipes(self) -> dict[str, Recipe]:
+        """The recipes whose weights are stored, by name."""
+        return weight_recipes(self.config)
+
+    def admissible(self, target: str) -> list[Model]:
+        """The sources that may serve a target, sorted by name."""
+        return self._admissible[target]
+
+    def excluded(self, target: str) -> dict[str, str]:
+        """Names of the sources that may not serve a target, each with the reason."""
+        return excluded_sources(self.config, target)
+
+    def student(self, target: str, recipe: str, replicate: str) -> PlannedStudent:
+        """The row of a student."""
+        return self._rows[target, recipe, replicate]
+
+    def members(self, target: str, replicate: str, cohort: str) -> list[PlannedStudent]:
+        """The rows of the students of a cohort, which share a process."""
+        return self._cohorts[target, replicate, cohort]
+
+    def possible_weights(self, target: str) -> list[str]:
+        """Names of the recipes with weights for a target: each needs an admissible source."""
+        architectures = {source.architecture for source in self.admissible(target)}
+        return [
+            name
+            for name, recipe in self.weight_recipes.items()
+            if recipe.architecture is None or recipe.architecture in architectures
+        ]
+
+    # What a student is made from.
+
+    @cached_property
+    def student_settings(self) -> StudentSettings:
+        """What all students are trained with."""
+        training, baselines = self.config["training"], self.config["baselines"]
+        return StudentSettings(
+            steps=training["steps"],
+            labeled_batch=training["labeled_batch"],
+            unlabeled_batch=training["unlabeled_batch"],
+            lam=training["lambda"],
+            temperature=training["temperature"],
+            learning_rate=training["learning_rate"],
+            weight_decay=training["weight_decay"],
+            fixmatch_threshold=baselines["fixmatch_threshold"],
+            fixmatch_weight=baselines["fixmatch_weight"],
+        )
+
+    def learning_rate(self, student: PlannedStudent) -> float:
+        """The peak learning rate of a student: of a source architecture, that which its sources
+        were trained with."""
+        training = self.config["training"]
+        if student.architecture == self.config["student"]["architecture"]:
+            return training["learning_rate"]
+        return training["sources"]["learning_rate"]
+
+    def chooses_start(self, student: PlannedStudent) -> bool:
+        """Whether a student starts from the most similar source of its architecture."""
+        chosen = self.config["student"]["initialization"] == "nearest_source"
+        return chosen or student.recipe.facts.start == "selected_source"
+
+    def start(self, student: PlannedStudent) -> str | None:
+        """The model that a student starts from; None for a random start, or if it is chosen."""
+        if self.chooses_start(student):
+            return None
+        return start_name(student.architecture, self.config["student"]["initialization"])
+
+    def start_choice(self, student: PlannedStudent) -> str | None:
+        """The file of weights whose largest names the source that a student starts from; None if
+        its start is fixed."""
+        if not self.chooses_start(student):
+            return None
+        recipe = Recipe("finetune_selected_source", architecture=student.architecture)
+        return self.paths.weights(student.target, student.replicate.name, recipe.name)
+
+    def weights_path(self, student: PlannedStudent) -> str | None:
+        """The file of a student's weights over the sources; None if it has none."""
+        if student.recipe.name not in self.weight_recipes:
+            return None
+        return self.paths.weights(student.target, student.replicate.name, student.recipe.name)
+
+    def used_sources(self, students: Iterable[PlannedStudent]) -> list[str]:
+        """Names of the sources whose outputs some students are distilled from, sorted."""
+        used: set[str] = set()
+        for student in students:
+            if student.recipe.source is not None:
+                used.add(student.recipe.source)
+            elif OBJECTIVES[student.recipe.facts.objective].pseudo_labels:
+                used |= {source.name for source in self.admissible(student.target)}
+        return sorted(used)
+
+    def used_models(self, students: Iterable[PlannedStudent]) -> list[str]:
+        """Names of the models that some students may start from, sorted."""
+        used: set[str] = set()
+        for student in students:
+            if self.chooses_start(student):
+                sources = self.admissible(student.target)
+                used |= {s.name for s in sources if s.architecture == student.architecture}
+            elif (start := self.start(student)) is not None:
+                used.add(start)
+        return sorted(used)
+
+    def inputs(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
+        """The files by name that determine the results of students of one target and replicate."""
+        target, replicate, paths = students[0].target, students[0].replicate.name, self.paths
+        files = [f(student) for student in students for f in (self.weights_path, self.start_choice)]
+        return {
+            "train_images": paths.task(target, "train_images.npy"),
+            "test_images": paths.task(target, "test_images.npy"),
+            "index": paths.task(target, "images.csv"),
+            "meta": paths.task(target, "meta.json"),
+            "split": paths.split(target, replicate),
+            "labeled": paths.labeled(target, replicate),
+            "inference": [paths.inference(target, name) for name in self.used_sources(students)],
+            "models": [paths.model(name) for name in self.used_models(students)],
+            "weights": sorted({path for path in files if path is not None}),
+        }
+
+    # What its jobs are told.
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The records of all jobs."""
+        return Jobs(self)
+
+    def cohort(self, target: str, replicate: str, cohort: str) -> CohortJob:
+        """What the job that trains a cohort is told."""
+        return self.jobs.cohort(target, replicate, cohort)
+
+    def source_settings(self, name: str) -> SourceSettings:
+        """What a model that the workflow trains is trained with."""
+        settings = self.config["training"]["sources"]
+        return SourceSettings(
+            settings["steps" if self.models[name].is_source else "generalist_steps"],
+            *(settings[key] for key in ("batch_size", "learning_rate", "weight_decay")),
+        )
+
+    def source_inputs(self, name: str) -> dict[str, Any]:
+        """The files by name that a model is trained from."""
+        model = self.models[name]
+        initial = initial_of(self.config, model)
+        names = ("train_images.npy", "test_images.npy", "images.csv", "labels.csv", "meta.json")
+        return {
+            **{file.split(".")[0]: self.paths.task(model.task, file) for file in names},
+            "initial": [] if initial is None else [self.paths.model(initial)],
+        }
+
+    def origin(self, name: str) -> Origin:
+        """Where a model comes from."""
+        return ORIGINS[self.models[name].origin]
+
+    def checkpoint_path(self, name: str) -> Path:
+        """The file of a model that the workflow loads."""
+        model = self.models[name]
+        path = self.origin(name).path(model.architecture, model.task)
+        return Path(self.config["models_root"]) / path
+
+    def loaded(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
+        """Origin, architecture and task of some models that the workflow loads."""
+        models = [self.models[name] for name in names]
+        return [(model.origin, model.architecture, model.task) for model in models]
+
+    @cached_property
+    def roots(self) -> dict[str, Path | None]:
+        """data_root and models_root, the folders of what the workflow does not make."""
+        roots = {name: self.config[name] for name in ("data_root", "models_root")}
+        return {name: Path(root) if root else None for name, root in roots.items()}
+
+    @cached_property
+    def _admissible(self) -> dict[str, list[Model]]:
+        return {target: admissible_sources(self.config, target) for target in self.targets}
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str, str], PlannedStudent]:
+        return {(s.target, s.recipe.name, s.replicate.name): s for s in self.students}
+
+    @cached_property
+    def _cohorts(self) -> dict[tuple[str, str, str], list[PlannedStudent]]:
+        cohorts: dict[tuple[str, str, str], list[PlannedStudent]] = {}
+        for student in self.students:
+            key = (student.target, student.replicate.name, student.cohort)
+            cohorts.setdefault(key, []).append(student)
+        return cohorts

@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, the grid, and functions from wildcards to files.
 import inspect
+import os
 import re
 import shutil
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+sys.path.insert(0, str(CHECKOUT / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 
@@ -18,19 +19,38 @@ from distillweighted.tasks.registry import TASKS, task_images
 from distillweighted.workflow import grid
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
-from distillweighted.workflow.config_file import read_config_file
+from distillweighted.workflow.config_file import merge, read_config_file
 from distillweighted.workflow.fingerprint import fingerprint_code
+from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.required_files import checkpoint_path, missing_text
 from distillweighted.workflow.states import data_set_state, files_state
 
-SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load((CHECKOUT / "rules/schemas/config.schema.yaml").read_text())
+
+# What --config says, without types, is read once more by the schema. It is of the outermost
+# configuration, of which a module's may be a part, or no part at all.
+ALL_CONFIG = workflow.modifier_stack[0].globals["config"]
+PARTS = [None] if config is ALL_CONFIG else [k for k, v in ALL_CONFIG.items() if v is config]
 try:
-    for path in workflow.configfiles:
-        read_config_file(Path(path))
+    if not IS_MODULE:
+        for path in workflow.configfiles:
+            read_config_file(Path(path))
+    elif not config:
+        config.update(read_config_file(CHECKOUT / "config.yaml"))
+    raw = config
+    for part in PARTS:
+        raw = merge(raw, read_overrides(workflow.config_settings.config_args, SCHEMA, part))
     # In place, so that the report's captions see the defaults too.
-    config.update(read_config(config, SCHEMA))
+    config.update(read_config(raw, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+
+def checkout_file(path):
+    """A file of this checkout, from the working directory where it lies below that."""
+    file = CHECKOUT / path
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
 
 RESULTS = f"results/{config['name']}"
 TARGETS = config["targets"]
@@ -72,7 +92,7 @@ OBJECTIVES = {
 
 def code_of(*rules, data_set=None):
     """Fingerprint of what the scripts of these rules run; of all readers, that of one data set."""
-    folder = Path(workflow.basedir) / "workflow_scripts"
+    folder = CHECKOUT / "workflow_scripts"
     scripts = [folder / f"{rule}.py" for rule in rules]
     if data_set is None:
         return fingerprint_code(*scripts)

@@ -53,9 +53,9 @@ rule report:
         [f"<results>/figures/{name}.png" for name in FIGURES],
         [f"<results>/tables/{name}.csv" for name in ("sources", "exclusions", "versions")],
         config="<results>/config.yaml",
-        template="rules/captions/report.rst",
+        template=checkout_file("rules/captions/report.rst"),
         captions=[
-            f"rules/captions/{name}.rst"
+            checkout_file(f"rules/captions/{name}.rst")
             for name in (*TABLES, *FIGURES, "sources", "exclusions", "versions")
             if COMPARABLE or name != "comparison_with_paper"
         ],
@@ -71,7 +71,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        snakefile=workflow.main_snakefile,
+        snakefile=str(CHECKOUT / "Snakefile"),
     shell:
         "snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
         "--report {output:q} figures tables describe_run > {log:q} 2>&1 "

@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, the run that it comes to, and what only Snakemake
 # can do. What the jobs are told is in the library: distillweighted/workflow/run.py.
+import os
 import re
 import shutil
 import sys
@@ -8,26 +9,51 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+# Here and in the jobs, which Python would otherwise give the library of a checkout that is installed.
+LIBRARY = str(CHECKOUT / "workflow_scripts")
+sys.path.insert(0, LIBRARY)
+if LIBRARY not in os.environ.get("PYTHONPATH", "").split(os.pathsep)[:1]:
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])
+    )
 
 from snakemake.exceptions import WorkflowError
 
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
-from distillweighted.workflow.config_file import read_config_file
+from distillweighted.workflow.config_file import merge, read_config_file
 from distillweighted.workflow.fingerprint import code_of
+from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
 from distillweighted.workflow.required_files import describe_missing_files
 from distillweighted.workflow.run import Run
 
-SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load((CHECKOUT / "rules/schemas/config.schema.yaml").read_text())
+
+# What --config says, without types, is read once more by the schema. It is of the outermost
+# configuration, of which a module's may be a part, or no part at all.
+ALL_CONFIG = workflow.modifier_stack[0].globals["config"]
+PARTS = [None] if config is ALL_CONFIG else [k for k, v in ALL_CONFIG.items() if v is config]
 try:
-    for path in workflow.configfiles:
-        read_config_file(Path(path))
+    if not IS_MODULE:
+        for path in workflow.configfiles:
+            read_config_file(Path(path))
+    elif not config:
+        config.update(read_config_file(CHECKOUT / "config.yaml"))
+    raw = config
+    for part in PARTS:
+        raw = merge(raw, read_overrides(workflow.config_settings.config_args, SCHEMA, part))
     # In place, so that the report's captions see the defaults too.
-    config.update(read_config(config, SCHEMA))
+    config.update(read_config(raw, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+
+def checkout_file(path):
+    """A file of this checkout, from the working directory where it lies below that."""
+    file = CHECKOUT / path
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
 
 # One GPU a job that trains or infers, where there is one to give. What a cluster's job asked for was
 # said when it was submitted: with `auto`, the node that it runs on has no say.

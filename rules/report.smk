@@ -49,8 +49,8 @@ rule report:
         [RUN.paths.figure(name) for name in RUN.products.figures],
         [RUN.paths.table(name) for name in ("sources", "exclusions", "versions")],
         config="<results>/config.yaml",
-        template="rules/captions/report.rst",
-        captions=[f"rules/captions/{name}.rst" for name in RUN.products.captions],
+        template=checkout_file("rules/captions/report.rst"),
+        captions=[checkout_file(f"rules/captions/{name}.rst") for name in RUN.products.captions],
     output:
         "<results>/report.html",
     log:
@@ -63,7 +63,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        snakefile=workflow.main_snakefile,
+        snakefile=str(CHECKOUT / "Snakefile"),
     shell:
         "snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
         "--report {output:q} figures tables describe_run > {log:q} 2>&1 "

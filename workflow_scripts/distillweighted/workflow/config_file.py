@@ -123,12 +123,12 @@ def _check(path: Path, node: yaml.Node, sizes: dict[int, int | None]) -> int:
     return size
 
 
-def _merge(first: dict, second: dict) -> dict:
+def merge(first: dict, second: dict) -> dict:
     """Two configurations in one: where both have a value, the second one's."""
     merged = dict(first)
     for key, value in second.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 
@@ -140,5 +140,5 @@ def read_complete_config(files: Sequence[Path], schema: Path = SCHEMA) -> dict[s
     """
     raw: dict[str, Any] = {}
     for path in files:
-        raw = _merge(raw, read_config_file(path))
+        raw = merge(raw, read_config_file(path))
     return read_config(raw, yaml.safe_load(schema.read_text(encoding="utf-8")))

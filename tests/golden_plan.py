@@ -79,8 +79,24 @@ def _params(job: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    text = json.dumps(_without_code(value), sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(_without_code(value), sort_keys=True, ensure_ascii=False)
     return text.replace(str(Path.cwd()), "<checkout>")
+
+
+def param_types(jobs: Sequence[Any]) -> set[str]:
+    """The types of all that jobs are told as params, however deep.
+
+    What is no builtin, Snakemake leaves out of its comparison of params without a word.
+    """
+    found, pending = set(), [value for job in jobs for _, value in job.params.items()]
+    while pending:
+        value = pending.pop()
+        found.add(type(value).__name__)
+        if isinstance(value, Mapping):
+            pending += [*value, *value.values()]
+        elif isinstance(value, (list, tuple)):
+            pending += value
+    return found
 
 
 def _without_code(value: Any) -> Any:
@@ -107,6 +123,9 @@ def digests(text: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    arguments = [argument for argument in sys.argv[1:] if argument != "--digests"]
-    plan = plan_text([Path(name) for name in arguments])
-    print(json.dumps(digests(plan), indent=1) if "--digests" in sys.argv else plan, end="")
+    arguments = [Path(name) for name in sys.argv[1:] if not name.startswith("--")]
+    if "--param-types" in sys.argv:
+        print(json.dumps(sorted(param_types(plan_jobs(arguments)))))
+    else:
+        plan = plan_text(arguments)
+        print(json.dumps(digests(plan), indent=1) if "--digests" in sys.argv else plan, end="")

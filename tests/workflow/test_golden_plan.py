@@ -30,14 +30,23 @@ def workflow(tmp_path_factory):
     ],
 )
 def test_every_job_is_given_what_it_was_given(workflow, configs):
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests/golden_plan.py", "--digests", *configs.split()],
-        cwd=workflow.folder,
-        capture_output=True,
-        text=True,
-    )
+    assert golden_plan(workflow, "--digests", *configs.split()) == GOLDEN[configs]
+
+
+@pytest.mark.parametrize("configs", QUICK)
+def test_every_param_of_a_plan_is_a_builtin(workflow, configs):
+    """Snakemake 9.27 leaves params of other types out of what it compares to redo a job."""
+    types = set(golden_plan(workflow, "--param-types", *configs.split()))
+    assert {"dict", "str", "int", "float", "NoneType"} <= types
+    assert types <= {"dict", "list", "tuple", "str", "int", "float", "bool", "NoneType"}
+
+
+def golden_plan(workflow, *arguments):
+    """What `tests/golden_plan.py` prints in the copied workflow."""
+    command = [sys.executable, ROOT / "tests/golden_plan.py", *arguments]
+    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout) == GOLDEN[configs]
+    return json.loads(done.stdout)
 
 
 def test_every_shipped_configuration_has_a_golden_plan():

@@ -29,7 +29,12 @@ class Job:
         Raises:
             TypeError: Where they are those of another kind of job.
         """
-        return cls(**params)
+        return cls(**{name: _frozen(value) for name, value in params.items()})
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, which records hold."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _plain(value: Any) -> Any:

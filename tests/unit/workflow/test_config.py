@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from distillweighted.tasks.embedded import generate
 from distillweighted.tasks.registry import DIGITS_POOLS, list_tasks
 from distillweighted.workflow.config import ConfigError, read_config
-from distillweighted.workflow.config_checks import show
+from distillweighted.workflow.problems import show
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())

@@ -72,4 +72,4 @@ class WeightsJob(Job):
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
         p = params["p"]
-        return cls(**{**params, "p": None if p is None else float(p)})
+        return super().of({**params, "p": None if p is None else float(p)})

@@ -90,6 +90,5 @@ class CohortJob(Job):
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
         students = tuple(StudentJob(**student) for student in params["students"])
-        return cls(
-            **{**params, "students": students, "settings": StudentSettings(**params["settings"])}
-        )
+        settings = StudentSettings(**params["settings"])
+        return super().of({**params, "students": students, "settings": settings})

@@ -56,4 +56,4 @@ class SourceJob(Job):
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
-        return cls(**{**params, "settings": SourceSettings(**params["settings"])})
+        return super().of({**params, "settings": SourceSettings(**params["settings"])})

@@ -37,6 +37,25 @@ class PseudoLabels:
     names: tuple[str, ...]
     """Names of the sources [S]."""
 
+    @classmethod
+    def of(
+        cls, probabilities: Mapping[str, np.ndarray], weights: Mapping[str, float]
+    ) -> PseudoLabels:
+        """The pseudo-labels of sources by name: those with a weight above 0.
+
+        Args:
+            probabilities: float32 [n, C_s] of each source, a row an image.
+            weights: alpha of each source, not negative, sum 1.
+        """
+        names = tuple(name for name, weight in weights.items() if weight > 0)
+        side_by_side = np.concatenate([probabilities[name] for name in names], axis=1)
+        return cls(
+            torch.from_numpy(side_by_side),
+            tuple(probabilities[name].shape[1] for name in names),
+            np.array([weights[name] for name in names]),
+            names,
+        )
+
 
 @dataclass
 class Student:

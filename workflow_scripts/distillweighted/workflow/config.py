@@ -16,12 +16,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from distillweighted.networks.architectures import suggest
-from distillweighted.workflow.config_checks import (
-    Problem,
-    fewest_sources,
-    semantic_problems,
-    show,
-)
+from distillweighted.workflow.config_checks import fewest_sources, semantic_problems
+from distillweighted.workflow.problems import Problem, show
 
 DEFAULT_OTHER_K = (1, 2, 5)
 

@@ -5,15 +5,13 @@ Each check reads a few top-level keys and yields the problems that it finds.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from distillweighted.networks.architectures import (
     TORCHVISION,
     describe_unknown,
     is_known,
-    suggest,
 )
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.origins.registry import ORIGINS
@@ -25,40 +23,15 @@ from distillweighted.sources.zoo import (
     list_sources,
     start_name,
 )
-from distillweighted.tasks.registry import GeneratedTask, list_tasks
+from distillweighted.tasks.registry import list_tasks
 from distillweighted.workflow.grid import format_p, list_students
-
-
-class Problem(NamedTuple):
-    """What is wrong with the value of a key."""
-
-    path: str
-    text: str
-
-
-# Reading what YAML may hold.
-
-
-def show(value: Any) -> str:
-    """A value on one line, as YAML has it where that differs from Python."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
-    if isinstance(value, float) and not math.isfinite(value):
-        return ".nan" if math.isnan(value) else f"{'-' * (value < 0)}.inf"
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # a foreign object's; the message matters more than what it looks like
-        text = f"an object of type {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:56]} ..."
-
-
-# Checks that no schema can make.
-
-
-def unknown_name(path: str, name: str, allowed: Iterable[str], what: str) -> Problem:
-    allowed = sorted(allowed)
-    hint = suggest(name, allowed)
-    return Problem(path, f"unknown {what} {show(name)}{hint} (allowed: {', '.join(allowed)})")
+from distillweighted.workflow.problems import Problem, show, unknown_name
+from distillweighted.workflow.size_checks import (
+    fixmatch_problems,
+    label_problems,
+    pool_problems,
+    probe_problems,
+)
 
 
 def semantic_problems(config: Any, *, broken: set[str] | None) -> Iterator[Problem]:
@@ -290,85 +263,6 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("models_root", text)
 
 
-def _pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    initialization = config["student"]["initialization"]
-    known = list_tasks(config)
-    names = {source.task for source in list_sources(config)} | {*config["targets"]}
-    if initialization in known:
-        names.add(initialization)
-    needed: dict[str, tuple[int, str]] = {}
-    for task in (known[name] for name in names):
-        if not isinstance(task, GeneratedTask):
-            continue
-        classes = (task.num_classes, task.name)
-        for key in (task.train_images_key(config), "test_images"):
-            needed[key] = max(needed.get(key, classes), classes)
-    for key, (classes, task) in sorted(needed.items()):
-        images = config["embedded"][key]
-        if images < classes:
-            yield Problem(
-                f"embedded.{key}",
-                f"{images:g} is too few to show every class: {task} has {classes} classes "
-                f"(allowed: {classes} or more)",
-            )
-
-
-def _probe_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    tasks = list_tasks(config)
-    classes, target = max((tasks[name].num_classes, name) for name in config["targets"])
-    if config["probe"]["size"] < classes:
-        yield Problem(
-            "probe.size",
-            f"{config['probe']['size']:g} is smaller than the {classes} classes of target "
-            f"'{target}' (allowed: {classes} or more; take at least {2 * classes}, two images a "
-            "class)",
-        )
-
-
-def _label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    training = config["training"]
-    yield from _split_problems(config, "training.label_fraction", training["label_fraction"])
-    for i, fraction in enumerate(training["other_label_fractions"]):
-        key = f"training.other_label_fractions.{i}"
-        if fraction == training["label_fraction"]:
-            yield Problem(key, f"{fraction:g} is training.label_fraction (allowed: others)")
-        yield from _split_problems(config, key, fraction)
-
-
-def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Iterator[Problem]:
-    tasks = list_tasks(config)
-    for target in config["targets"]:
-        classes, images = tasks[target].num_classes, tasks[target].sizes(config)["train_images"]
-        labeled = int(images * fraction)
-        start = f"{fraction:g} of {images:g} images leaves"
-        if labeled < 2 * classes:
-            yield Problem(
-                key,
-                f"{start} {labeled} labelled images for the {classes} classes of target '{target}' "
-                f"(allowed: what leaves {2 * classes} or more, two a class)",
-            )
-        elif images - labeled < classes:
-            yield Problem(
-                key,
-                f"{start} {images - labeled:g} unlabelled images for the {classes} classes of "
-                f"target '{target}' (allowed: what leaves {classes} or more, one a class)",
-            )
-
-
-def _fixmatch_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """FixMatch divides a step's images by three: labelled, weak and strong views."""
-    training = config["training"]
-    images = training["labeled_batch"] + training["unlabeled_batch"]
-    if config["baselines"]["in_fixmatch"] and images % 3:
-        yield Problem(
-            "training.unlabeled_batch",
-            f"{training['unlabeled_batch']} with training.labeled_batch "
-            f"{training['labeled_batch']} makes {images} images a step, which FixMatch cannot "
-            "divide by three (allowed: a sum that is a multiple of 3, or "
-            "baselines.in_fixmatch: false)",
-        )
-
-
 _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
@@ -385,9 +279,9 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
-    ("embedded targets sources student", _pool_problems),
-    ("probe targets", _probe_problems),
-    ("training embedded targets", _label_problems),
-    ("training baselines", _fixmatch_problems),
+    ("embedded targets sources student", pool_problems),
+    ("probe targets", probe_problems),
+    ("training embedded targets", label_problems),
+    ("training baselines", fixmatch_problems),
 )
 """The checks, each after the top-level keys that it reads."""

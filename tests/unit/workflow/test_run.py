@@ -1,0 +1,189 @@
+"""A run: what the shipped grids come to, and what their jobs are told."""
+
+import math
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from distillweighted.methods import METHOD_ORDER, METHODS
+from distillweighted.similarity.metrics.registry import METRICS
+from distillweighted.similarity.weighting import WEIGHTINGS
+from distillweighted.sources.origins.registry import ORIGINS
+from distillweighted.tasks.registry import list_tasks
+from distillweighted.training.cohort_job import CohortJob
+from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.training.source_job import SourceJob, SourceSettings
+from distillweighted.workflow.run import Run
+
+ROOT = Path(__file__).resolve().parents[3]
+NEAREST = "configs/supplement/resnet50_nearest.yaml"
+
+
+def read(*names: str) -> Run:
+    return Run.read(*(ROOT / name for name in names))
+
+
+@pytest.fixture(scope="module")
+def paper() -> Run:
+    return read("configs/paper.yaml")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Run:
+    return read("config.yaml")
+
+
+def test_the_papers_run(paper):
+    assert paper.summary == "paper: 8 targets, 28 sources (204 pairs of both), 372 students"
+    assert len(paper.models) == 28 + 5
+    assert [m.name for m in paper.models.values() if not m.is_source] == [
+        f"{name}_imagenet"
+        for name in ("alexnet", "googlenet", "mobilenet_v3_large", "resnet18", "resnet50")
+    ]
+    model = paper.models["resnet18_voc2007"]
+    assert (model.architecture, model.task, model.origin) == ("resnet18", "voc2007", "bank")
+    assert (model.num_outputs, model.activation) == (21, "softmax")
+    assert str(paper.checkpoint_path(model.name)).endswith("models/resnet18/resnet18_voc2007.pth")
+    start = paper.models["alexnet_imagenet"]
+    assert (start.origin, start.num_outputs) == ("torchvision", 1000)
+    assert len(paper.admissible("cub200")) == 24 and len(paper.admissible("isic")) == 28
+    assert paper.gpus == paper.resources.gpus == 0
+
+
+def test_what_a_cohort_is_told(paper):
+    others = [paper.cohort("cub200", "0", f"others-{i}") for i in range(4)]
+    assert [len(job.students) for job in others] == [4, 4, 4, 2]
+    recipes = {student.recipe: student for job in others for student in job.students}
+    job = others[0]
+    assert (job.target, job.seed, job.image_size) == ("cub200", 0, 224)
+    finetuned = recipes["finetune_selected_source-alexnet"]
+    assert (finetuned.objective, finetuned.initial) == ("transfer", None)
+    choice = "results/paper/weights/cub200/seed0/finetune_selected_source-alexnet.csv"
+    assert finetuned.start_choice == finetuned.weights == choice
+    assert finetuned.learning_rate == paper.config["training"]["sources"]["learning_rate"]
+    transfer = recipes["in_transfer"]
+    assert (transfer.initial, transfer.start_choice) == ("mobilenet_v3_large_imagenet", None)
+    assert transfer.source is transfer.weights is None
+    assert transfer.learning_rate == paper.config["training"]["learning_rate"]
+    assert recipes["distill_inverse"].weights.endswith("seed0/distill_inverse.csv")
+    assert recipes["in_fixmatch"].objective == "fixmatch"
+    # Inverse weights need every source, fine-tuning every AlexNet that may serve.
+    assert set(job.sources) == {source.name for source in paper.admissible("cub200")}
+    models = {name for job in others for name in job.models}
+    assert {"alexnet_nabird", "alexnet_imagenet", "mobilenet_v3_large_imagenet"} <= models
+    assert "alexnet_cub200" not in models
+    single = paper.cohort("cub200", "0", "distill_single-0").students[0]
+    assert (single.recipe, single.source) == (
+        "distill_single-alexnet_caltech101", "alexnet_caltech101"
+    )  # fmt: skip
+    assert single.folder == f"results/paper/students/cub200/{single.recipe}/seed0"
+    # The code of a student is that of its own objective.
+    assert single.code != transfer.code != recipes["in_fixmatch"].code
+    assert transfer.code == finetuned.code
+
+
+def test_a_record_goes_out_as_plain_values_and_comes_back(paper, demo):
+    job = demo.cohort("cyrillic", "0", "others-0")
+    assert CohortJob.of(job.as_params()) == job
+    parity = paper.cohort("cub200", "0", "others-0")
+    assert CohortJob.of(parity.as_params()) == parity
+    source = demo.jobs.source("convnet_tiny_generalist")
+    assert SourceJob.of(source.as_params()) == source
+    # The starts of students train longer than sources.
+    assert source.settings == SourceSettings(600, *(source.settings.batch_size, 0.004, 0.01))
+    assert demo.jobs.source("alexnet_tiny_latin").settings.steps == 300
+
+
+def test_every_field_of_a_record_is_explained():
+    import inspect
+
+    from distillweighted.similarity import jobs as similarity_jobs
+    from distillweighted.sources import jobs as source_jobs
+    from distillweighted.tasks import jobs as task_jobs
+    from distillweighted.training import cohort_job, evaluation_job, source_job
+
+    modules = (similarity_jobs, source_jobs, task_jobs, cohort_job, evaluation_job, source_job)
+    records = [
+        item
+        for module in modules
+        for item in vars(module).values()
+        if is_dataclass(item) and item.__module__ == module.__name__
+    ]
+    assert len(records) >= 11
+    for record in records:
+        lines = [line.strip() for line in inspect.getsource(record).splitlines()]
+        for field in fields(record):
+            (at,) = (i for i, line in enumerate(lines) if line.startswith(f"{field.name}: "))
+            assert lines[at + 1].startswith('"""'), (record, field.name)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "weighting", "p", "draw", "architecture"),
+    [
+        ("distill_weighted-p12", "power", 12.0, None, None),
+        ("distill_weighted-pinf", "power", math.inf, None, None),
+        ("distill_inverse", "inverse", None, None, None),
+        ("distill_random_weights-draw2", "random", None, 2, None),
+        ("finetune_selected_source-resnet50", "selected", None, None, "resnet50"),
+    ],
+)
+def test_what_weights_are_told(paper, recipe, weighting, p, draw, architecture):
+    job = paper.jobs.weights("cub200", "0", recipe)
+    assert (job.weighting, job.p, job.draw, job.architecture) == (
+        weighting, p, draw, architecture
+    )  # fmt: skip
+    assert (job.metric, job.representation) == ("parc", "features")
+    assert len(job.architectures) == 24
+
+
+def test_a_student_that_starts_from_its_nearest_source():
+    run = read("configs/paper.yaml", NEAREST)
+    student = run.student("isic", "distill_weighted-p12", "0")
+    assert run.chooses_start(student) and run.start(student) is None
+    assert run.start_choice(student).endswith("isic/seed0/finetune_selected_source-resnet50.csv")
+    assert run.used_models([student]) == [f"resnet50_{task}" for task in sorted(
+        {source.task for source in run.sources.values()}
+    )]  # fmt: skip
+    assert all(model.is_source for model in run.models.values())
+
+
+def test_trained_sources_start_from_imagenet():
+    run = read("configs/paper.yaml", "configs/supplement/trained_sources.yaml")
+    inputs = run.source_inputs("resnet18_voc2007")
+    assert inputs["initial"] == ["results/paper_trained_sources/sources/resnet18_imagenet/"
+                                 "model.safetensors"]  # fmt: skip
+    assert inputs["labels"].endswith("data/voc2007/labels.csv")
+    asked = run.config["sources"][0]["multi_label_outputs"]
+    assert run.models["resnet18_voc2007"].activation == asked
+
+
+def test_a_run_is_planned_without_torch_or_an_engine():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from distillweighted.workflow.run import Run; "
+        "run = Run.read(Path('configs/paper.yaml')); run.cohort('isic', '0', 'others-0'); "
+        "sys.exit(', '.join({'torch', 'torchvision', 'timm', 'snakemake'} & {*sys.modules}) or 0)"
+    )
+    environment = {"PYTHONPATH": str(ROOT / "workflow_scripts")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_tables_of_facts_name_what_there_is():
+    assert set(METHOD_ORDER) == {*METHODS} - {"distill_single"}
+    for method in METHODS.values():
+        assert (method.objective is None) == (method.sums_up is not None) == (not method.switch)
+        assert method.objective is None or callable(OBJECTIVES[method.objective].load())
+        assert method.weights in (None, "single", *WEIGHTINGS)
+    for metric in METRICS.values():
+        assert callable(metric.load()) and metric.low < metric.high
+    for origin in ORIGINS.values():
+        assert origin.trained == (origin.load is origin.path is origin.file_set is None)
+    tasks = list_tasks({})
+    assert tasks["latin"].generated and not tasks["cub200"].generated
+    assert all(name == task.name for name, task in tasks.items())

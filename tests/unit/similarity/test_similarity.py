@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from distillweighted.similarity.metrics.cka import cka
 from distillweighted.similarity.metrics.parc import parc, rsa
-from distillweighted.similarity.metrics.registry import METRICS
+from distillweighted.similarity.metrics.registry import METRICS, Metric
 from distillweighted.similarity.probe import draw_probe
 from distillweighted.similarity.scores import score_sources
 
@@ -325,3 +325,24 @@ def test_score_sources_names_what_failed():
         score_sources(bank, labels[:39], np.arange(9), metrics=["cka"], target="pets", seed=0)
     with pytest.raises(ValueError, match=r"unknown metric \['leep'\]"):
         score_sources(bank, labels, np.arange(40), metrics=["leep"], target="pets", seed=0)
+
+
+def test_a_metric_is_computed_of_its_own_representations_alone(monkeypatch):
+    probabilities = Metric("mine", "parc", "parc", representations=("pseudo_labels",))
+    monkeypatch.setitem(METRICS, "mine", probabilities)
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=(12, 5)) for name in ("features", "pseudo_labels")}
+    labels = np.arange(12) % 3
+    table = score_sources(
+        {"a": arrays}, labels, np.arange(12), metrics=["mine", "cka"], target="t", seed=0
+    )
+    rows = table[["representation", "metric"]].apply(tuple, axis=1).tolist()
+    assert rows == [("features", "cka"), ("pseudo_labels", "mine"), ("pseudo_labels", "cka")]
+    score = table.loc[1, "score"]
+    assert score == parc(arrays["pseudo_labels"], labels)
+
+
+def test_the_registry_says_how_its_metrics_are_computed():
+    assert METRICS["cka_debiased"].computation == "cka.cka [('debiased', True)]"
+    assert METRICS["rsa"].path == "distillweighted.similarity.metrics.parc"
+    assert METRICS["rsa"].load() is rsa

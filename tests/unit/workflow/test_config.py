@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from distillweighted.similarity.metrics.registry import METRICS, Metric
 from distillweighted.tasks.embedded import generate
 from distillweighted.tasks.registry import DIGITS_POOLS, list_tasks
 from distillweighted.workflow.config import ConfigError, read_config
@@ -635,3 +636,35 @@ def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
     assert "training.unlabeled_batch: 33" in problem and "49 images a step" in problem
     without = read_config(changed({**batches, "baselines.in_fixmatch": False}), SCHEMA)
     assert without["training"]["unlabeled_batch"] == 33
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"similarity.representations": ["features"]},
+            "similarity.metrics.1: 'leep' needs one of similarity.representations: pseudo_labels",
+        ),
+        (
+            {"similarity.weighting": {"metric": "leep", "representation": "pseudo_labels"}},
+            "similarity.weighting.metric: the scores of 'leep' can be negative, and eq. 5 cannot "
+            "weight by them (allowed: parc, rsa, cka, cka_debiased)",
+        ),
+        (
+            {"similarity.weighting": {"metric": "nce", "representation": "features"}},
+            "similarity.weighting.representation: 'nce' is not computed of features (allowed: "
+            "pseudo_labels)",
+        ),
+    ],
+)
+def test_what_a_metric_is_of_and_whether_it_may_weight(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: str
+) -> None:
+    of_labels = {"representations": ("pseudo_labels",)}
+    monkeypatch.setitem(METRICS, "leep", Metric("leep", "x", "x", can_weight=False, **of_labels))
+    monkeypatch.setitem(METRICS, "nce", Metric("nce", "x", "x", **of_labels))
+    metrics = {"similarity.metrics": ["parc", "leep", "nce"]}
+    assert read_config(changed(metrics), SCHEMA)["similarity"]["metrics"][1] == "leep"
+    if "similarity.representations" in changes:
+        metrics = {"similarity.metrics": ["parc", "leep"]}
+    assert problems_of(changed({**metrics, **changes})) == [expected]

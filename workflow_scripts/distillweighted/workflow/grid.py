@@ -123,11 +123,10 @@ def weight_recipes(config: Mapping[str, Any]) -> dict[str, Recipe]:
 
     `distill_weighted-pinf` is always there: it names the nearest source.
     """
-    recipes: list[Recipe] = []
+    recipes = [Recipe("distill_weighted", p=math.inf)]
     for method in METHODS.values():
         if method.variants == "exponents":
             recipes += [Recipe(method.name, p=p) for p in _asked(method, config)]
-            recipes.append(Recipe(method.name, p=math.inf))
         elif method.weights is not None and method.variants in ("one", "draws"):
             recipes += _variants(method, config, [])
     selecting = baseline_architectures(config)
@@ -193,12 +192,16 @@ def _recipes(config: Mapping[str, Any], target: str) -> Iterator[Recipe]:
             yield from _variants(method, config, sources)
     available = {source.architecture for source in sources}
     student = config["student"]
+    # The student's own architecture has the methods with a fixed start already.
+    fixed = student["initialization"] not in CHOSEN_STARTS
     for architecture in baseline_architectures(config):
-        if architecture != student["architecture"]:
-            if student["initialization"] not in CHOSEN_STARTS:
-                yield Recipe("in_transfer", architecture=architecture)
-        if architecture in available:
-            yield Recipe("finetune_selected_source", architecture=architecture)
+        possible = {
+            "selected_source": architecture in available,
+            "initialization": fixed and architecture != student["architecture"],
+        }
+        for method in METHODS.values():
+            if method.other_architectures and possible[method.start]:
+                yield Recipe(method.name, architecture=architecture)
 
 
 def _variants(
@@ -211,8 +214,10 @@ def _variants(
             yield from (Recipe(method.name, source=source.name) for source in sources)
     elif method.variants == "exponents":
         for p in asked:
-            # p = inf puts all weight on one source: that student is among the singles already.
-            if not (math.isinf(p) and config["methods"]["distill_single"]):
+            # p = inf puts all weight on one source: that student is among the singles already,
+            # where they are trained with the same objective.
+            single = method.objective == METHODS["distill_single"].objective
+            if not (math.isinf(p) and single and config["methods"]["distill_single"]):
                 yield Recipe(method.name, p=p)
     elif method.variants == "draws":
         yield from (Recipe(method.name, draw=draw) for draw in range(asked))

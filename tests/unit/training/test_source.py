@@ -11,7 +11,7 @@ from distillweighted.tasks.pools import UniformPool
 from distillweighted.training import source
 from distillweighted.training.source import source_accuracy, train_source
 from distillweighted.training.source_job import SourceSettings
-from distillweighted.training.student import TrainingError
+from distillweighted.training.trainee import TrainingError
 
 CPU = torch.device("cpu")
 SETTINGS = SourceSettings(steps=20, batch_size=8, learning_rate=0.004, weight_decay=0.01)

@@ -648,7 +648,7 @@ def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
         (
             {"similarity.weighting": {"metric": "leep", "representation": "pseudo_labels"}},
             "similarity.weighting.metric: the scores of 'leep' can be negative, and eq. 5 cannot "
-            "weight by them (allowed: parc, rsa, cka, cka_debiased)",
+            "weight by them (allowed: parc, rsa, cka, cka_debiased, nce)",
         ),
         (
             {"similarity.weighting": {"metric": "nce", "representation": "features"}},

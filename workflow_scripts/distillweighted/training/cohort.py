@@ -40,8 +40,9 @@ from distillweighted.training.cohort_job import CohortJob, StudentJob
 from distillweighted.training.loop import train_students
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.resumption import Checkpoint
-from distillweighted.training.student import Outcome, PseudoLabels, Student
+from distillweighted.training.student import PseudoLabels, Student
 from distillweighted.training.student_files import STUDENT_FILES, link_file
+from distillweighted.training.trainee import Outcome
 
 log = logging.getLogger(__name__)
 

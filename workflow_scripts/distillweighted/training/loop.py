@@ -1,4 +1,4 @@
-"""Training students: one loop for distillation, transfer and FixMatch.
+"""One training loop, for students of any objective and for sources.
 
 Several students of one target and seed may train together on the same batches (a cohort). Each has
 its own network, heads, optimiser and random state, so its result does not depend on its company,
@@ -20,7 +20,8 @@ from torch import Tensor
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.training.resumption import Checkpoint
 from distillweighted.training.settings import StudentSettings
-from distillweighted.training.student import Outcome, Student, StudentInTraining, TrainingError
+from distillweighted.training.student import Student, StudentInTraining
+from distillweighted.training.trainee import Outcome, Trainee, TrainingError
 
 log = logging.getLogger(__name__)
 
@@ -52,68 +53,91 @@ def train_students(
         TrainingStopped: Where a signal asked for it (with a checkpoint only).
     """
     everyone = [StudentInTraining(one, settings, seed=seed, device=device) for one in students]
-    done = _go_on(checkpoint, batches, everyone)
-    yield from (student.outcome for student in everyone if student.outcome.error is not None)
-    training = [student for student in everyone if student.outcome.error is None]
-    interval = max(1, settings.steps // 10)
-    started = time.monotonic()
+    yield from train(everyone, batches, settings.steps, checkpoint=checkpoint)
+
+
+def train(
+    trainees: Sequence[Trainee],
+    batches: TargetBatches,
+    steps: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+) -> Iterator[Outcome]:
+    """Train networks together on the same batches, a step of each in turn.
+
+    Args:
+        trainees: The networks, at their first step.
+        batches: Source of batches, at its first step.
+        steps: How many steps.
+        checkpoint: As of `train_students`.
+
+    Yields:
+        As `train_students`.
+
+    Raises:
+        TrainingStopped: Where a signal asked for it (with a checkpoint only).
+    """
+    interval = max(1, steps // 10)
     with torch.random.fork_rng(devices=[]), checkpoint or contextlib.nullcontext():
-        for step in range(done + 1, settings.steps + 1):
+        done = _go_on(checkpoint, batches, trainees)
+        yield from (one.outcome for one in trainees if one.outcome.error is not None)
+        training = [one for one in trainees if one.outcome.error is None]
+        started = time.monotonic()
+        for step in range(done + 1, steps + 1):
             batches.next_step()
-            for student in list(training):
+            for trainee in list(training):
                 before = time.monotonic()
                 try:
-                    parts = student.step(batches, step)
-                    if step % interval == 0 or step == settings.steps:
-                        _record(student, parts, step)
+                    parts = trainee.step(batches, step)
+                    if step % interval == 0 or step == steps:
+                        _record(trainee, parts, step)
                 except (RuntimeError, ValueError) as error:
-                    training.remove(student)
-                    student.outcome.error = str(error)
-                    log.error("%s stopped at step %d: %s", student.recipe, step, error)
-                    yield student.outcome
-                student.outcome.seconds += time.monotonic() - before
+                    training.remove(trainee)
+                    trainee.outcome.error = str(error)
+                    log.error("%s stopped at step %d: %s", trainee.recipe, step, error)
+                    yield trainee.outcome
+                trainee.outcome.seconds += time.monotonic() - before
             if step % interval == 0 and training:
-                eta = (time.monotonic() - started) / (step - done) * (settings.steps - step)
-                _report(training, step, settings.steps, eta)
+                eta = (time.monotonic() - started) / (step - done) * (steps - step)
+                _report(training, step, steps, eta)
             if checkpoint is not None:
-                checkpoint.after_step(step, settings.steps, lambda: _state(batches, everyone))
-    for student in training:
-        student.outcome.model = student.model
-        yield student.outcome
+                checkpoint.after_step(step, steps, lambda: _state(batches, trainees))
+    for trainee in training:
+        trainee.outcome.model = trainee.model
+        yield trainee.outcome
 
 
-def _state(batches: TargetBatches, students: Sequence[StudentInTraining]) -> dict[str, Any]:
-    return {"batches": batches.state(), "students": [student.state() for student in students]}
+def _state(batches: TargetBatches, trainees: Sequence[Trainee]) -> dict[str, Any]:
+    return {"batches": batches.state(), "trainees": [trainee.state() for trainee in trainees]}
 
 
 def _go_on(
-    checkpoint: Checkpoint | None, batches: TargetBatches, students: Sequence[StudentInTraining]
+    checkpoint: Checkpoint | None, batches: TargetBatches, trainees: Sequence[Trainee]
 ) -> int:
     """Restore what a checkpoint holds; returns how many steps are done."""
     done, state = (0, {}) if checkpoint is None else checkpoint.load()
     if done:
         batches.restore(state["batches"])
-        for student, stored in zip(students, state["students"], strict=True):
-            student.restore(stored)
+        for trainee, stored in zip(trainees, state["trainees"], strict=True):
+            trainee.restore(stored)
     return done
 
 
-def _record(student: StudentInTraining, parts: dict[str, Tensor], step: int) -> None:
+def _record(trainee: Trainee, parts: dict[str, Tensor], step: int) -> None:
     values = {name: float(value) for name, value in parts.items()}
     if not np.isfinite(values["loss"]):
-        rate = student.learning_rate
+        others = [f"{name} {value:g}" for name, value in values.items() if name != "loss"]
         raise TrainingError(
-            f"the loss is {values['loss']} by step {step} ("
-            + ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "loss")
-            + f"); lower the learning rate, now {rate:g} (training.learning_rate, or that of "
-            "training.sources where a source architecture is fine-tuned)"
+            f"the loss is {values['loss']} by step {step}"
+            + (f" ({', '.join(others)})" if others else "")
+            + f"; lower the learning rate, now {trainee.learning_rate:g} ({trainee.rate_key})"
         )
-    row = {"step": step, "learning_rate": student.current_rate, **values}
-    student.outcome.history.append(row)
+    row = {"step": step, "learning_rate": trainee.current_rate, **values}
+    trainee.outcome.history.append(row)
 
 
-def _report(students: Sequence[StudentInTraining], step: int, steps: int, eta: float) -> None:
+def _report(trainees: Sequence[Trainee], step: int, steps: int, eta: float) -> None:
     log.info("step %d/%d, ETA %.0f s", step, steps, eta)
-    for student in students:
-        last = student.outcome.history[-1]
-        log.info("  %-44s loss %.4f", student.recipe, last["loss"])
+    for trainee in trainees:
+        last = trainee.outcome.history[-1]
+        log.info("  %-44s loss %.4f", trainee.recipe, last["loss"])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +30,10 @@ from distillweighted.tasks.prepared import (
     read_labels,
     read_meta,
 )
+from distillweighted.training.loop import train
 from distillweighted.training.resumption import Checkpoint
 from distillweighted.training.source_job import SourceJob, SourceSettings
-from distillweighted.training.student import TrainingError
-
-log = logging.getLogger(__name__)
+from distillweighted.training.trainee import Trainee, TrainingError
 
 
 def make_source(
@@ -173,58 +169,69 @@ def train_source(
     else:
         model, mean, std = initial[0], list(initial[1]), list(initial[2])
         replace_head(model, num_classes, seed=derive_seed(seed, "model"))
-    model.to(device)
-    loss_of = labeled_loss if labels.ndim == 1 else multi_label_loss
     rows = np.arange(len(images))
     batches = TargetBatches(images, rows, labels, rows, view=view, seed=seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=True,
+    trainee = _SourceInTraining(
+        architecture,
+        model,
+        mean,
+        std,
+        settings,
+        seed=seed,
+        device=device,
+        multi_label=labels.ndim > 1,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.steps + 1
-    )
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-
-    def state() -> dict[str, Any]:
-        saved = {name: part.state_dict() for name, part in parts.items()}
-        return {**saved, "batches": batches.state(), "draws": _random_state(device)}
-
-    done, saved = (0, {}) if checkpoint is None else checkpoint.load()
-    interval = max(1, settings.steps // 10)
-    started = time.monotonic()
-    model.train()
-    with torch.random.fork_rng(devices=[]), checkpoint or contextlib.nullcontext():
-        torch.manual_seed(derive_seed(seed, "layers"))
-        if done:
-            for name, part in parts.items():
-                part.load_state_dict(saved[name])
-            batches.restore(saved["batches"])
-            _set_random_state(saved["draws"], device)
-        for step in range(done + 1, settings.steps + 1):
-            batches.next_step()
-            batch, target = batches.labeled(settings.batch_size)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                logits = model(batches.normalized(batch, mean=mean, std=std, device=device))
-                loss = loss_of(logits, target.to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            if step % interval == 0 or step == settings.steps:
-                value = float(loss.detach())
-                if not np.isfinite(value):
-                    raise TrainingError(
-                        f"the loss of source {architecture} is {value} by step {step}; lower "
-                        f"training.sources.learning_rate (now {settings.learning_rate:g})"
-                    )
-                eta = (time.monotonic() - started) / (step - done) * (settings.steps - step)
-                log.info("step %d/%d loss %.4f, ETA %.0f s", step, settings.steps, value, eta)
-            if checkpoint is not None:
-                checkpoint.after_step(step, settings.steps, state)
+    (outcome,) = train([trainee], batches, settings.steps, checkpoint=checkpoint)
+    if outcome.error is not None:
+        raise TrainingError(f"source {architecture}: {outcome.error}")
     return model, mean, std
+
+
+class _SourceInTraining(Trainee):
+    """A source while it trains, on all labels of its task."""
+
+    rate_key = "training.sources.learning_rate"
+
+    def __init__(
+        self,
+        architecture: str,
+        model: Classifier,
+        mean: Sequence[float],
+        std: Sequence[float],
+        settings: SourceSettings,
+        *,
+        seed: int,
+        device: torch.device,
+        multi_label: bool,
+    ):
+        super().__init__(
+            architecture,
+            model,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            steps=settings.steps,
+            device=device,
+        )
+        self._mean, self._std, self._seed = mean, std, seed
+        self._size, self._multi_label = settings.batch_size, multi_label
+
+    def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
+        batch, target = batches.labeled(self._size)
+        images = batches.normalized(batch, mean=self._mean, std=self._std, device=self.device)
+        loss_of = multi_label_loss if self._multi_label else labeled_loss
+        return {"loss": loss_of(self.model(images), target.to(self.device))}
+
+    def seed_draws(self, step: int) -> None:
+        # It trains alone: one stream for all of its steps.
+        if step == 1:
+            torch.manual_seed(derive_seed(self._seed, "layers"))
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "draws": _random_state(self.device)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
+        _set_random_state(state["draws"], self.device)
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,7 @@ from distillweighted.networks.classifier import Classifier
 from distillweighted.seeds import derive_seed
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.settings import StudentSettings
-
-
-class TrainingError(RuntimeError):
-    """A model that cannot be trained; the message says which and why."""
+from distillweighted.training.trainee import Trainee
 
 
 @dataclass(frozen=True)
@@ -83,19 +80,8 @@ class Student:
     """Its peak learning rate; None takes that of the settings."""
 
 
-@dataclass
-class Outcome:
-    """What came of a student: a trained model and its history, or an error."""
-
-    recipe: str
-    model: Classifier | None = None
-    history: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
-    error: str | None = None
-
-
-class StudentInTraining:
-    """A student with its heads, optimiser and schedule; objectives read its attributes.
+class StudentInTraining(Trainee):
+    """A student with its heads, while it trains; objectives read its attributes.
 
     Args:
         student: The student.
@@ -104,71 +90,46 @@ class StudentInTraining:
         device: Where it trains.
     """
 
+    rate_key = (
+        "training.learning_rate, or that of training.sources where a source architecture is "
+        "fine-tuned"
+    )
+
     def __init__(
         self, student: Student, settings: StudentSettings, *, seed: int, device: torch.device
     ):
-        self.recipe, self.pseudo_labels = student.recipe, student.pseudo_labels
-        self.settings, self.seed, self.device = settings, seed, device
-        self.model = student.model.to(device).train()
-        self.outcome = Outcome(student.recipe)
+        self.settings, self.seed = settings, seed
+        self.pseudo_labels = student.pseudo_labels
         self._mean, self._std = student.mean, student.std
-        parameters = list(self.model.parameters())
         self.heads: nn.Linear | None = None
         if student.pseudo_labels is not None:
-            self.heads = _source_heads(self.model.num_features, student.pseudo_labels, seed=seed)
-            self.heads.to(device)
-            parameters += list(self.heads.parameters())
-        self.learning_rate = student.learning_rate or settings.learning_rate
-        self.optimizer = torch.optim.AdamW(
-            parameters, lr=self.learning_rate, weight_decay=settings.weight_decay, fused=True
+            width = student.model.num_features
+            self.heads = _source_heads(width, student.pseudo_labels, seed=seed).to(device)
+        super().__init__(
+            student.recipe,
+            student.model,
+            extra=() if self.heads is None else self.heads.parameters(),
+            learning_rate=student.learning_rate or settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            steps=settings.steps,
+            device=device,
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, self.learning_rate, total_steps=settings.steps + 1
-        )
-        self._step = OBJECTIVES[student.objective].load()
+        self._objective = OBJECTIVES[student.objective].load()
 
     def inputs(self, batches: TargetBatches, *parts: Tensor) -> Tensor:
         """This step's batches `parts` one after the other, as its network reads them."""
         return batches.normalized(*parts, mean=self._mean, std=self._std, device=self.device)
 
-    def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
-        """Train one step; returns the losses by name."""
+    def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
+        return self._objective(self, batches, step)
+
+    def seed_draws(self, step: int) -> None:
         # Layers such as dropout draw from the global state: set it, so that company does not
         # matter.
         torch.manual_seed(derive_seed(self.seed, "step", step))
-        self.current_rate = self.schedule.get_last_lr()[0]
-        amp = self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
-            parts = self._step(self, batches, step)
-        self.optimizer.zero_grad(set_to_none=True)
-        parts["loss"].backward()
-        self.optimizer.step()
-        self.schedule.step()
-        return {name: value.detach() for name, value in parts.items()}
 
-    def state(self) -> dict[str, Any]:
-        """All that a step changes; of one that failed, why."""
-        outcome = self.outcome
-        state: dict[str, Any] = {
-            "history": outcome.history,
-            "seconds": outcome.seconds,
-            "error": outcome.error,
-        }
-        if outcome.error is None:
-            state |= {name: part.state_dict() for name, part in self._parts().items()}
-        return state
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on as the student of the same arguments that had this state."""
-        outcome = self.outcome
-        outcome.history, outcome.seconds = state["history"], state["seconds"]
-        outcome.error = state["error"]
-        if outcome.error is None:
-            for name, part in self._parts().items():
-                part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+    def parts(self) -> dict[str, Any]:
+        parts = super().parts()
         return parts if self.heads is None else {**parts, "heads": self.heads}
 
 

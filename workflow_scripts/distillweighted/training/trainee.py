@@ -1,0 +1,126 @@
+"""A network while it trains: what every training has, whatever its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.networks.classifier import Classifier
+
+
+class TrainingError(RuntimeError):
+    """A model that cannot be trained; the message says which and why."""
+
+
+@dataclass
+class Outcome:
+    """What came of a training: a model and its history, or an error."""
+
+    recipe: str
+    """The name of what was trained."""
+
+    model: Classifier | None = None
+    """The trained model; None where there is an error."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    """step, learning_rate and the losses, at every tenth of the steps and at the last one."""
+
+    seconds: float = 0.0
+    """Time that its steps took."""
+
+    error: str | None = None
+    """Why it has no model."""
+
+
+class Trainee:
+    """A network with its optimiser (AdamW), its schedule (one cycle) and its history.
+
+    Subclasses say what a step computes (`losses`) and what it draws from (`seed_draws`).
+
+    Args:
+        name: What messages call it.
+        model: The network; it is put on the device and trained in place.
+        extra: Further parameters to train with it.
+        learning_rate: The peak learning rate.
+        weight_decay: Of AdamW.
+        steps: How many steps there will be.
+        device: Where it trains.
+    """
+
+    rate_key = "training.learning_rate"
+    """Where the configuration says its learning rate."""
+
+    def __init__(
+        self,
+        name: str,
+        model: Classifier,
+        *,
+        extra: Iterable[nn.Parameter] = (),
+        learning_rate: float,
+        weight_decay: float,
+        steps: int,
+        device: torch.device,
+    ):
+        self.recipe, self.device, self.learning_rate = name, device, learning_rate
+        self.model = model.to(device).train()
+        self.outcome = Outcome(name)
+        self.current_rate = learning_rate
+        self.optimizer = torch.optim.AdamW(
+            [*self.model.parameters(), *extra],
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            fused=True,
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, learning_rate, total_steps=steps + 1
+        )
+
+    def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
+        """This step's losses, scalars by name; `loss` is differentiated."""
+        raise NotImplementedError
+
+    def seed_draws(self, step: int) -> None:
+        """Set what layers that draw (dropout) draw from in this step."""
+
+    def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
+        """Train one step; returns the losses by name."""
+        self.seed_draws(step)
+        self.current_rate = self.schedule.get_last_lr()[0]
+        amp = self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
+            parts = self.losses(batches, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["loss"].backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return {name: value.detach() for name, value in parts.items()}
+
+    def parts(self) -> dict[str, Any]:
+        """What a step changes, by name: all that has a `state_dict`."""
+        return {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+
+    def state(self) -> dict[str, Any]:
+        """All that a step changes; of one that failed, why."""
+        outcome = self.outcome
+        state: dict[str, Any] = {
+            "history": outcome.history,
+            "seconds": outcome.seconds,
+            "error": outcome.error,
+        }
+        if outcome.error is None:
+            state |= {name: part.state_dict() for name, part in self.parts().items()}
+        return state
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on as the trainee of the same arguments that had this state."""
+        outcome = self.outcome
+        outcome.history, outcome.seconds = state["history"], state["seconds"]
+        outcome.error = state["error"]
+        if outcome.error is None:
+            for name, part in self.parts().items():
+                part.load_state_dict(state[name])

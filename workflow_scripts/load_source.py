@@ -29,7 +29,7 @@ def main(job: LoadJob, model_path: Path, meta_path: Path) -> None:
         "source": job.name,
         "architecture": job.architecture,
         "task": job.task,
-        "num_classes": job.num_classes,
+        "num_classes": model.head.out_features,
         "image_size": job.image_size,
         "mean": mean,
         "std": std,

@@ -1,7 +1,8 @@
 """The paper's methods: Table 1 as a table.
 
-Whoever plans or prints reads it. Jobs do not: they are told the facts of a row (an objective, a way
-to weight), so that a row more changes no student that is there.
+Whoever plans or prints reads it. Jobs that train do not: they are told the facts of a row (an
+objective, a way to weight), so that a row more changes no student that is there. Tables and figures
+are made again, in seconds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Variants = Literal["one", "sources", "exponents", "draws", "architectures"]
+Variants = Literal["one", "default_p", "sources", "exponents", "draws", "architectures"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Method:
     """The key of the configuration that asks for it."""
 
     variants: Variants = "one"
-    """Which students of it there are for a target: one, or one a source, exponent p, draw of random
-    weights, or source architecture."""
+    """Which students of it there are for a target: one; one at `methods.default_p`; or one a
+    source, exponent p, draw of random weights, or source architecture."""
 
     other_architectures: bool = False
     """Whether the source architectures can have it beside the student's own."""

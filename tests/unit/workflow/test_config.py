@@ -227,6 +227,14 @@ BAD = {
         {"similarity.weighting.metric": "park"},
         ["similarity.weighting.metric: unknown metric 'park'", "mean 'parc'?"],
     ),
+    "origin": (
+        {"sources.0.from": "banc"},
+        ["sources.0.from: unknown origin 'banc'; did you mean 'bank'? (allowed: bank, trained)"],
+    ),
+    "an origin of starts": (
+        {"sources.0.from": "torchvision"},
+        ["sources.0.from: unknown origin 'torchvision' (allowed: bank, trained)"],
+    ),
     "metric not computed": (
         {"similarity.metrics": ["cka"], "similarity.representations": ["pseudo_labels"]},
         [
@@ -647,8 +655,8 @@ def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
         ),
         (
             {"similarity.weighting": {"metric": "leep", "representation": "pseudo_labels"}},
-            "similarity.weighting.metric: the scores of 'leep' can be negative, and eq. 5 cannot "
-            "weight by them (allowed: parc, rsa, cka, cka_debiased, nce)",
+            "similarity.weighting.metric: eq. 5 cannot weight by 'leep': it is not above 0 for "
+            "similar sources (allowed: parc, rsa, cka, cka_debiased, nce)",
         ),
         (
             {"similarity.weighting": {"metric": "nce", "representation": "features"}},

@@ -362,7 +362,9 @@ def codes() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("what", ADDITIONS)
-def test_one_more_beside_the_others_redoes_no_job(tmp_path: Path, codes, what: str) -> None:
+def test_one_more_beside_the_others_trains_and_scores_nothing_again(
+    tmp_path: Path, codes, what: str
+) -> None:
     """Registries do not count in fingerprints: what a job takes from them does."""
     library = copy_library(tmp_path)
     for name, change in ADDITIONS[what].items():

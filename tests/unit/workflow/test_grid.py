@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillweighted.methods import METHODS
+from distillweighted.methods import METHODS, Method
 from distillweighted.sources.zoo import (
     Model,
     admissible_sources,
@@ -378,3 +378,21 @@ def test_cohort_sizes_of_the_paper() -> None:
     assert (isic["others-0"], isic["others-1"]) == (8, 5)
     alone = grid.student_grid(make_config(training__cohort=1))
     assert (alone["cohort"] == alone["recipe"]).all()
+
+
+def test_a_method_more_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"label": "Mine", "objective": "fixmatch", "weights": "power"}
+    once = Method("once", switch="methods.once", variants="default_p", **facts)
+    often = Method("often", switch="methods.often", variants="exponents", **facts)
+    monkeypatch.setitem(METHODS, "once", once)
+    monkeypatch.setitem(METHODS, "often", often)
+    config = make_config()
+    config["methods"] |= {"once": True, "often": [1.0, math.inf], "default_p": 12.0}
+    students = grid.student_grid(config)
+    mine = students[students["method"].isin(["once", "often"]) & (students["target"] == "isic")]
+    # Infinity too: it is no single-source student, which is trained otherwise.
+    assert mine["recipe"].tolist() == ["once-p12", "often-p1", "often-pinf"]
+    assert mine["cohort"].tolist() == ["others-0", "often-0", "often-0"]
+    assert set(mine["recipe"]) <= set(grid.weight_recipes(config))
+    off = {**config, "methods": {**config["methods"], "once": False, "often": []}}
+    assert set(students["recipe"]) - set(grid.student_grid(off)["recipe"]) == set(mine["recipe"])

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from distillweighted.methods import BASELINES_OF_ANY_ARCHITECTURE
+from distillweighted.methods import BASELINES_OF_ANY_ARCHITECTURE, METHODS
 
 ACCURACY_COLUMNS = (
     "target",
@@ -196,14 +196,15 @@ def method_accuracy(
 
     singles = accuracy[method == "distill_single"]
     weighted = method == "distill_weighted"
-    derived = ("distill_single", "distill_weighted", "distill_random_weights")
+    several = {m.name for m in METHODS.values() if m.variants == "exponents"}
+    drawn = [m.name for m in METHODS.values() if m.variants == "draws"]
     parts = [
-        accuracy[~method.isin(derived)],
+        accuracy[~method.isin({"distill_single", *several, *drawn})],
         _mean_of_students(singles, "distill_random_selection"),
         nearest_students(accuracy, nearest).assign(method="distill_nearest"),
         accuracy[weighted & (p == 0)].assign(method="distill_equal"),
-        _mean_of_students(accuracy[method == "distill_random_weights"], "distill_random_weights"),
-        accuracy[weighted & (p == default_p)],
+        *(_mean_of_students(accuracy[method == name], name) for name in drawn),
+        accuracy[method.isin(several) & (p == default_p)],
     ]
     rows = pd.concat([part[CELL + _VALUES] for part in parts], ignore_index=True)
     twice = rows[rows.duplicated(CELL)]

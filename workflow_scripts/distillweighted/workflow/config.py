@@ -15,6 +15,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from distillweighted.methods import METHODS
 from distillweighted.networks.architectures import suggest
 from distillweighted.workflow.config_checks import fewest_sources, semantic_problems
 from distillweighted.workflow.problems import Problem, show
@@ -123,8 +124,10 @@ def _normalise_exponents(config: Any) -> None:
             return value
         return float(value) + 0.0  # -0.0 becomes 0.0
 
-    if isinstance(methods.get("distill_weighted"), list):
-        methods["distill_weighted"] = [number(p) for p in methods["distill_weighted"]]
+    several = [m.switch.split(".")[1] for m in METHODS.values() if m.variants == "exponents"]
+    for key in several:
+        if isinstance(methods.get(key), list):
+            methods[key] = [number(p) for p in methods[key]]
     if "default_p" in methods:
         methods["default_p"] = number(methods["default_p"])
 

@@ -27,7 +27,7 @@ from distillweighted.tasks.registry import list_tasks
 from distillweighted.workflow.grid import format_p, list_students
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
-    fixmatch_problems,
+    batch_problems,
     label_problems,
     pool_problems,
     probe_problems,
@@ -47,6 +47,7 @@ def semantic_problems(config: Any, *, broken: set[str] | None) -> Iterator[Probl
 
 def _exponent_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     methods = config["methods"]
+    # DistillWeighted is read at default_p.
     exponents = methods["distill_weighted"]
     if exponents and methods["default_p"] not in exponents:
         allowed = ", ".join(map(format_p, exponents))
@@ -78,7 +79,7 @@ def _metric_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         return
     if not metric.can_weight:
         allowed = ", ".join(name for name, other in METRICS.items() if other.can_weight)
-        text = f"the scores of '{metric.name}' can be negative, and eq. 5 cannot weight by them"
+        text = f"eq. 5 cannot weight by '{metric.name}': it is not above 0 for similar sources"
         yield Problem("similarity.weighting.metric", f"{text} (allowed: {allowed})")
     if weighting["representation"] not in metric.representations:
         allowed = ", ".join(metric.representations)
@@ -101,7 +102,10 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     tasks = list_tasks(config)
+    origins = {name for name, origin in ORIGINS.items() if origin.serves_sources}
     for i, group in enumerate(config["sources"]):
+        if group["from"] not in origins:
+            yield unknown_name(f"sources.{i}.from", group["from"], origins, "origin")
         for k, name in enumerate(group["architectures"]):
             if not is_known(name):
                 yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
@@ -282,6 +286,6 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),
-    ("training baselines", fixmatch_problems),
+    ("training methods baselines sources", batch_problems),
 )
 """The checks, each after the top-level keys that it reads."""

@@ -126,8 +126,8 @@ def weight_recipes(config: Mapping[str, Any]) -> dict[str, Recipe]:
     recipes = [Recipe("distill_weighted", p=math.inf)]
     for method in METHODS.values():
         if method.variants == "exponents":
-            recipes += [Recipe(method.name, p=p) for p in _asked(method, config)]
-        elif method.weights is not None and method.variants in ("one", "draws"):
+            recipes += [Recipe(method.name, p=p) for p in asked(method, config)]
+        elif method.weights is not None and method.variants in ("one", "default_p", "draws"):
             recipes += _variants(method, config, [])
     selecting = baseline_architectures(config)
     if config["student"]["initialization"] == "nearest_source":
@@ -208,24 +208,27 @@ def _variants(
     method: Method, config: Mapping[str, Any], sources: Sequence[Model]
 ) -> Iterator[Recipe]:
     """The students of a method that the configuration asks for, of the student's architecture."""
-    asked = _asked(method, config)
+    wanted = asked(method, config)
     if method.variants == "sources":
-        if asked:
+        if wanted:
             yield from (Recipe(method.name, source=source.name) for source in sources)
     elif method.variants == "exponents":
-        for p in asked:
+        for p in wanted:
             # p = inf puts all weight on one source: that student is among the singles already,
             # where they are trained with the same objective.
             single = method.objective == METHODS["distill_single"].objective
             if not (math.isinf(p) and single and config["methods"]["distill_single"]):
                 yield Recipe(method.name, p=p)
     elif method.variants == "draws":
-        yield from (Recipe(method.name, draw=draw) for draw in range(asked))
-    elif asked:
+        yield from (Recipe(method.name, draw=draw) for draw in range(wanted))
+    elif method.variants == "default_p":
+        if wanted:
+            yield Recipe(method.name, p=config["methods"]["default_p"])
+    elif wanted:
         yield Recipe(method.name)
 
 
-def _asked(method: Method, config: Mapping[str, Any]) -> Any:
+def asked(method: Method, config: Mapping[str, Any]) -> Any:
     """What the configuration says of a method: whether, how often, or for which exponents."""
     section, key = method.switch.split(".")
     return config[section][key]

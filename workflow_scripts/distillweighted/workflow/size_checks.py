@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from distillweighted.methods import METHODS
 from distillweighted.sources.zoo import list_sources
 from distillweighted.tasks.registry import GeneratedTask, list_tasks
+from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.workflow.grid import asked
 from distillweighted.workflow.problems import Problem
 
 
@@ -78,15 +81,19 @@ def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Ite
             )
 
 
-def fixmatch_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """FixMatch divides a step's images by three: labelled, weak and strong views."""
+def batch_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """A step's images that the objective of a method cannot share out."""
     training = config["training"]
     images = training["labeled_batch"] + training["unlabeled_batch"]
-    if config["baselines"]["in_fixmatch"] and images % 3:
-        yield Problem(
-            "training.unlabeled_batch",
-            f"{training['unlabeled_batch']} with training.labeled_batch "
-            f"{training['labeled_batch']} makes {images} images a step, which FixMatch cannot "
-            "divide by three (allowed: a sum that is a multiple of 3, or "
-            "baselines.in_fixmatch: false)",
-        )
+    for method in METHODS.values():
+        if method.objective is None or not asked(method, config):
+            continue
+        divisor = OBJECTIVES[method.objective].divisor
+        if images % divisor:
+            yield Problem(
+                "training.unlabeled_batch",
+                f"{training['unlabeled_batch']} with training.labeled_batch "
+                f"{training['labeled_batch']} makes {images} images a step, which {method.label} "
+                f"cannot divide by {divisor} (allowed: a sum that is a multiple of {divisor}, or "
+                f"{method.switch} switched off)",
+            )

@@ -39,6 +39,9 @@ class Origin:
     module: str
     """The dotted name of its module."""
 
+    serves_sources: bool = True
+    """Whether sources may come from it; others are only started from."""
+
     trained: bool = False
     """Whether the workflow trains these models itself; the functions below are then None."""
 

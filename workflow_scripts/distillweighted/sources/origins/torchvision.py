@@ -42,6 +42,6 @@ def _load(path: Path, architecture: str, task: str, num_outputs: int) -> LoadedM
 
 
 TORCHVISION = Origin(
-    "torchvision", "torchvision's ImageNet weights", __name__,
+    "torchvision", "torchvision's ImageNet weights", __name__, serves_sources=False,
     path=_path, file_set=_file_set, load=_load,
 )  # fmt: skip

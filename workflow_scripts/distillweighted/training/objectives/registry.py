@@ -29,6 +29,9 @@ class Objective:
     pseudo_labels: bool = False
     """Whether it distils sources' probabilities; such a student has a head for each source."""
 
+    divisor: int = 1
+    """What the number of a step's images must be a multiple of."""
+
     @property
     def path(self) -> str:
         """The dotted name of its module."""
@@ -44,7 +47,8 @@ OBJECTIVES: dict[str, Objective] = {
     for objective in (
         Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True),
         Objective("transfer", "eq. 2: the labelled images alone"),
-        Objective("fixmatch", "FixMatch (Sohn et al. 2020)"),
+        # Labelled, weak and strong views.
+        Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),
     )
 }
 """Every objective by name."""

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,13 +19,11 @@ from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
 from distillweighted.networks.classifier import build_model
-from distillweighted.training.loop import (
-    Plan,
-    PseudoLabels,
-    Settings,
-    train_students,
-)
+from distillweighted.training.loop import train_students
+from distillweighted.training.student import PseudoLabels, Student
+from distillweighted.workflow.run import Run
 
+MINI_PAPER = Path(__file__).resolve().parent.parent / "configs/mini_paper.yaml"
 SIZES = (42, 32, 39, 48, 24, 16, 8) * 4  # the mini paper's 28 sources
 REPEATS = 5
 
@@ -48,7 +48,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (1000, 24, 24, 3), dtype=np.uint8)
     labels = rng.integers(0, 32, 200)
-    settings = Settings(20, 16, 32, 0.8, 1.0, 0.015, 0.01, 0.95, 1.0)
+    settings = replace(Run.read(MINI_PAPER).student_settings, steps=20, learning_rate=0.015)
 
     def pseudo_labels(sizes: tuple[int, ...]) -> PseudoLabels:
         logits = torch.randn(1000, sum(sizes), generator=torch.Generator().manual_seed(0))
@@ -56,15 +56,15 @@ def main() -> None:
         names = tuple(map(str, range(len(sizes))))
         return PseudoLabels(probabilities, sizes, np.full(len(sizes), 1 / len(sizes)), names)
 
-    def train(*students: tuple[str, PseudoLabels | None, str]) -> None:
+    def train(*plans: tuple[str, PseudoLabels | None, str]) -> None:
         batches = TargetBatches(
             images, np.arange(200), labels, np.arange(200, 1000), view=PaddedCrop(2), seed=0
         )
-        plans = [
-            Plan(f"{i}", objective, build_model(name, 32, seed=0), [0.5] * 3, [0.2] * 3, pseudo)
-            for i, (name, pseudo, objective) in enumerate(students)
+        students = [
+            Student(f"{i}", objective, build_model(name, 32, seed=0), [0.5] * 3, [0.2] * 3, pseudo)
+            for i, (name, pseudo, objective) in enumerate(plans)
         ]
-        for _ in train_students(plans, batches, settings, seed=0, device=torch.device("cpu")):
+        for _ in train_students(students, batches, settings, seed=0, device=torch.device("cpu")):
             pass
 
     one, many = pseudo_labels(SIZES[:1]), pseudo_labels(SIZES)

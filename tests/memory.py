@@ -5,6 +5,8 @@ images are random numbers of the right shapes. Needs about 30 GB of disk and hal
 `--scale 0.1` makes a tenth of everything.
 """
 
+from __future__ import annotations
+
 import argparse
 import multiprocessing
 import resource
@@ -12,11 +14,24 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT), str(ROOT.parent / "workflow_scripts")]
 
+if TYPE_CHECKING:
+    from distillweighted.jobs import Job
+    from distillweighted.similarity.jobs import ScoreJob
+    from distillweighted.sources.jobs import InferenceJob
+    from distillweighted.tasks.jobs import PreparationJob, SplitJob
+    from distillweighted.training.cohort_job import CohortJob
+    from distillweighted.workflow.run import Run
+
+PAPER = ROOT.parent / "configs/paper.yaml"
+LESS_MEMORY = ROOT.parent / "configs/supplement/less_memory.yaml"
+TARGET, SEED = "nabird", "0"
 CLASSES, TRAIN, TEST = 555, 23_929, 24_633
 OUTPUTS = (555, 37, 200, 101, 120, 21, 10) * 4
 WIDTHS = (4096,) * 7 + (1024,) * 7 + (512,) * 7 + (2048,) * 7
@@ -62,29 +77,26 @@ def write_outputs(root: Path, images: int) -> None:
         save_inference(root / f"s{source:02d}.safetensors", arrays, {})
 
 
-def prepare(root: Path) -> None:
+def prepare(root: Path, job: PreparationJob) -> None:
     import prepare_data_set
 
-    prepare_data_set.main(
-        root / "nabird", task="nabird", data_root=root, check_counts=False, threads=2
-    )
+    job = replace(job, data_root=str(root), check_counts=False)
+    prepare_data_set.main(job, root / "nabird", threads=2)
 
 
-def split(root: Path) -> None:
+def split(root: Path, job: SplitJob) -> None:
     import split_target
 
     split_target.main(
+        job,
         root / "nabird/images.csv",
         root / "nabird/labels.csv",
         root / "split.csv",
         root / "labeled.csv",
-        target="nabird",
-        fraction=0.2,
-        seed=0,
     )
 
 
-def infer(root: Path) -> None:
+def infer(root: Path, job: InferenceJob) -> None:
     """One source over some images: ResNet-50 needs most, and no more for more images."""
     from distillweighted.batches.views import make_view
     from distillweighted.networks.classifier import build_model
@@ -96,117 +108,113 @@ def infer(root: Path) -> None:
     save_model(build_model("resnet50", 200, seed=0), root / "resnet50.safetensors", meta)
     pool = open_pool(root / "nabird/train_images.npy", root / "nabird/images.csv")
     few = RaggedPool(root / "few.npy", write_ragged(root / "few.npy", pool.load(range(192))))
-    view = make_view({"kind": "resized_crop", "size": 224, "min_scale": 0.3, "flip": True})
-    run_source(root / "resnet50.safetensors", few, device="cpu", view=view)
+    run_source(root / "resnet50.safetensors", few, device="cpu", view=make_view(job.view))
 
 
-def similarity(root: Path) -> None:
+def similarity(root: Path, job: ScoreJob) -> None:
     import score_similarity
 
+    inference = outputs_of_sources(root)
+    classes = len((root / "nabirds/classes.txt").read_text().splitlines())
     score_similarity.main(
-        {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))},
+        replace(job, sources=tuple(inference), probe_size=2 * classes),
+        inference,
         root / "nabird/images.csv",
         root / "split.csv",
         root / "labeled.csv",
         root / "similarity.csv",
-        target="nabird",
-        seed=0,
-        probe_size=2 * len((root / "nabirds/classes.txt").read_text().splitlines()),
-        metrics=["parc", "cka", "rsa"],
-        representations=["pseudo_labels", "features"],
     )
 
 
-def train(root: Path, batch: int = 32, students: int = 4) -> None:
-    """A cohort of students of all 28 sources, of three times `batch` images a step."""
-    sources = sorted(path.stem for path in root.glob("s[0-9]*.safetensors"))
-    weights = "".join(f"{name},{1 / len(sources)}\n" for name in sources)
-    (root / "weights.csv").write_text(f"source,weight\n{weights}")
-    member = {
-        "method": "distill_weighted",
-        "objective": "distill",
-        "architecture": "mobilenet_v3_large",
-        "weights": str(root / "weights.csv"),
-    }
-    _train(root, [{**member, "recipe": f"r{i}"} for i in range(students)], batch)
+def train(root: Path, job: CohortJob) -> None:
+    """Two steps of a cohort; distilled students have all 28 sources, of equal weights.
 
-
-def train_with_small_batches(root: Path) -> None:
-    """As `train`, with 12 images a step: what is left is what the size of the data set asks for."""
-    train(root, batch=4)
-
-
-def train_resnet50(root: Path, batch: int = 32) -> None:
-    """The largest network, alone, as a baseline."""
-    member = {"method": "in_transfer", "objective": "transfer", "architecture": "resnet50"}
-    _train(root, [{**member, "recipe": "in_transfer-resnet50", "weights": None}], batch)
-
-
-def train_by_half(root: Path) -> None:
-    """As `train`, with the settings of configs/supplement/less_memory.yaml."""
-    train(root, batch=16, students=1)
-
-
-def train_resnet50_by_half(root: Path) -> None:
-    """As `train_resnet50`, with the settings of configs/supplement/less_memory.yaml."""
-    train_resnet50(root, batch=16)
-
-
-def _train(root: Path, members: list[dict], batch: int) -> None:
-    """Two steps. Testing the students needs less, and an hour."""
+    Testing the students needs less, and an hour.
+    """
     import torch
 
     import train_students
     from distillweighted.networks.classifier import build_model
     from distillweighted.networks.model_files import save_model
+    from distillweighted.training import cohort
 
-    train_students.predict = lambda model, test, *_, **__: torch.zeros(len(test), 1)
+    cohort.predict = lambda model, test, *_, **__: torch.zeros(len(test), 1)
 
-    architecture = members[0]["architecture"]
+    inference = outputs_of_sources(root)
+    weights = "".join(f"{name},{1 / len(inference)}\n" for name in inference)
+    (root / "weights.csv").write_text(f"source,weight\n{weights}")
+    architecture, initial = job.students[0].architecture, job.students[0].initial
     start = root / f"{architecture}_start.safetensors"
     meta = {"architecture": architecture, "num_classes": 10, "mean": [0.5] * 3, "std": [0.2] * 3}
     save_model(build_model(architecture, 10, seed=0), start, meta)
-    sources = {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))}
-    common = {"learning_rate": 0.001, "source": None, "initial": "start", "initial_weights": None}
-    settings = {"steps": 2, "labeled_batch": batch, "unlabeled_batch": 2 * batch, "lam": 0.8}
-    settings |= {"temperature": 1.0, "learning_rate": 0.001, "weight_decay": 0.01}
-    settings |= {"fixmatch_threshold": 0.95, "fixmatch_weight": 1.0}
     data = {name: root / f"nabird/{name}.npy" for name in ("train_images", "test_images")}
     data |= {"index": root / "nabird/images.csv", "meta": root / "nabird/meta.json"}
     data |= {"split": root / "split.csv", "labeled": root / "labeled.csv"}
-    train_students.main(
-        data,
-        sources,
-        {"start": start},
-        [{**common, "folder": "nowhere", **member} for member in members],
-        root / "cohort",
-        target="nabird",
-        seed=0,
-        image_size=224,
-        settings=settings,
-        view={"kind": "resized_crop", "size": 224, "min_scale": 0.3, "flip": True},
-        statistics=([0.5] * 3, [0.2] * 3),
-        distill_labeled=False,
-        code="0",
-        device="cpu",
-        threads=2,
+    students = tuple(
+        replace(
+            student,
+            weights=student.weights and str(root / "weights.csv"),
+            folder=str(root / "nowhere"),
+        )
+        for student in job.students
     )
+    job = replace(
+        job,
+        students=students,
+        sources=tuple(inference),
+        models=(initial,),
+        settings=replace(job.settings, steps=2),
+        device="cpu",
+        checkpoint=str(root / "checkpoint.pt"),
+    )
+    train_students.main(job, data, inference, {initial: start}, root / "cohort", threads=2)
+    # A student that fails stops no cohort, and needs less memory than one that is trained.
+    for failure in (root / "cohort").glob("*/failed.txt"):
+        raise SystemExit(f"{failure.parent.name}: {failure.read_text()}")
 
 
-JOBS = (
-    prepare,
-    split,
-    infer,
-    similarity,
-    train_with_small_batches,
-    train,
-    train_resnet50,
-    train_by_half,
-    train_resnet50_by_half,
-)
+def outputs_of_sources(root: Path) -> dict[str, Path]:
+    """The files that `write_outputs` wrote, by source."""
+    return {path.stem: path for path in sorted(root.glob("s[0-9]*.safetensors"))}
 
 
-def peak_of(work: Callable, *arguments: object) -> float:
+def list_jobs() -> list[tuple[str, Callable, Job]]:
+    """What is measured: name, function, and what the workflow would tell the job.
+
+    It is asked here and not in the measured processes, which would have the planner's memory too.
+    """
+    from distillweighted.workflow.run import Run
+
+    paper, less_memory = Run.read(PAPER), Run.read(PAPER, LESS_MEMORY)
+    students = cohort_of(paper, "distill_weighted-p0")
+    small = replace(students.settings, labeled_batch=4, unlabeled_batch=8)
+    return [
+        ("prepare", prepare, paper.jobs.preparation(TARGET)),
+        ("split", split, paper.jobs.split(TARGET, SEED)),
+        ("infer", infer, paper.jobs.inference(TARGET, "resnet50_cub200")),
+        ("similarity", similarity, paper.jobs.scores(TARGET, SEED)),
+        # With 12 images a step, what is left is what the size of the data set asks for.
+        ("train_with_small_batches", train, replace(students, settings=small)),
+        ("train", train, students),
+        # The largest network, alone, as a baseline.
+        ("train_resnet50", train, alone(paper, "in_transfer-resnet50")),
+        ("train_by_half", train, cohort_of(less_memory, "distill_weighted-p0")),
+        ("train_resnet50_by_half", train, alone(less_memory, "in_transfer-resnet50")),
+    ]
+
+
+def cohort_of(run: Run, recipe: str) -> CohortJob:
+    """What the job that trains a student, and those with it, is told."""
+    return run.cohort(TARGET, SEED, run.student(TARGET, recipe, SEED).cohort)
+
+
+def alone(run: Run, recipe: str) -> CohortJob:
+    """As `cohort_of`, without the other students."""
+    job = cohort_of(run, recipe)
+    return replace(job, students=tuple(s for s in job.students if s.recipe == recipe))
+
+
+def peak_of(name: str, work: Callable, *arguments: object) -> float:
     """Peak resident memory of a function in a process of its own, in GB."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
@@ -214,7 +222,7 @@ def peak_of(work: Callable, *arguments: object) -> float:
     process.start()
     process.join()
     if process.exitcode:
-        raise SystemExit(f"{work.__name__} failed")
+        raise SystemExit(f"{name} failed")
     return queue.get()
 
 
@@ -232,8 +240,8 @@ def main() -> None:
     try:
         write_birds(root, options.scale)
         write_outputs(root, round(TRAIN * options.scale))
-        for work in JOBS:
-            print(f"{work.__name__}: {peak_of(work, root):.2f} GB", flush=True)
+        for name, work, job in list_jobs():
+            print(f"{name}: {peak_of(name, work, root, job):.2f} GB", flush=True)
     finally:
         shutil.rmtree(root)
 

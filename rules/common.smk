@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import yaml
@@ -27,6 +26,7 @@ from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
 from distillweighted.workflow.required_files import describe_missing_files
 from distillweighted.workflow.run import Run
+from distillweighted.workflow.states import check_writable
 
 SCHEMA = yaml.safe_load((CHECKOUT / "rules/schemas/config.schema.yaml").read_text())
 
@@ -97,16 +97,6 @@ def alternatives(names):
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
-def per_target_and_replicate(path_of):
-    """The path that a function of target and replicate gives, for all of them."""
-    return [path_of(target, replicate) for target in RUN.targets for replicate in RUN.replicates]
-
-
-def table_files(name):
-    """A table as CSV, Markdown and LaTeX."""
-    return [RUN.paths.table(name, ending) for ending in ("csv", "md", "tex")]
-
-
 def check_files(jobs):
     """Stop, before any work, where files are missing that a person or `fetch` has to bring."""
     wanted = {"prepare_data_set": [], "load_source": []}
@@ -136,12 +126,6 @@ def look_once_for_ready_jobs():
 def check_results():
     """Stop, before any work, where results cannot be written."""
     try:
-        Path(RESULTS).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=RESULTS) as file:
-            file.write(bytes(2**20))
+        check_writable(Path(RESULTS))
     except OSError as error:
-        raise WorkflowError(
-            f"{RESULTS} cannot be written: {error.strerror}. Make it writable or make room (results "
-            "may be a link to a folder elsewhere) and run the same command again; what is finished "
-            "is kept."
-        ) from None
+        raise WorkflowError(str(error)) from None

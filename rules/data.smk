@@ -99,4 +99,4 @@ rule split_target:
 
 rule splits:
     input:
-        per_target_and_replicate(RUN.paths.split),
+        RUN.every(RUN.paths.split),

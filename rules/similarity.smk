@@ -30,4 +30,4 @@ rule score_similarity:
 
 rule similarity:
     input:
-        per_target_and_replicate(RUN.paths.similarity),
+        RUN.every(RUN.paths.similarity),

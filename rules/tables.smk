@@ -9,7 +9,7 @@ rule collect_accuracy:
             for target in RUN.targets
             for seed in config["seeds"]
         ],
-        nearest=per_target_and_replicate(RUN.paths.nearest),
+        nearest=RUN.every(RUN.paths.nearest),
     output:
         **(
             {
@@ -45,9 +45,9 @@ rule table1_accuracy:
         nearest="<results>/tables/nearest.csv",
         compute="<results>/tables/compute.csv",
     output:
-        table_files("table1_accuracy")[1:],
-        table_files("table1_standard_error")[1:],
-        table_files("table1_balanced_accuracy")[1:],
+        RUN.paths.table_files("table1_accuracy")[1:],
+        RUN.paths.table_files("table1_standard_error")[1:],
+        RUN.paths.table_files("table1_balanced_accuracy")[1:],
         mean=report(
             "<results>/tables/table1_accuracy.csv",
             caption="captions/table1_accuracy.rst",
@@ -87,9 +87,9 @@ rule table2_correlation:
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
     output:
-        table_files("table2_correlation")[1:],
-        table_files("table2_intervals")[1:],
-        table_files("table2_other_coefficients")[1:],
+        RUN.paths.table_files("table2_correlation")[1:],
+        RUN.paths.table_files("table2_intervals")[1:],
+        RUN.paths.table_files("table2_other_coefficients")[1:],
         correlation=report(
             "<results>/tables/table2_correlation.csv",
             caption="captions/table2_correlation.rst",
@@ -129,8 +129,8 @@ rule table3_relative_accuracy:
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
     output:
-        table_files("table3_relative_accuracy")[1:],
-        table_files("table3_other_k")[1:],
+        RUN.paths.table_files("table3_relative_accuracy")[1:],
+        RUN.paths.table_files("table3_other_k")[1:],
         relative=report(
             "<results>/tables/table3_relative_accuracy.csv",
             caption="captions/table3_relative_accuracy.rst",
@@ -166,7 +166,7 @@ rule table_label_fractions:
         accuracy="<results>/tables/label_fractions_accuracy.csv",
         nearest="<results>/tables/label_fractions_nearest.csv",
     output:
-        table_files("table_label_fractions")[1:],
+        RUN.paths.table_files("table_label_fractions")[1:],
         csv=report(
             "<results>/tables/table_label_fractions.csv",
             caption="captions/table_label_fractions.rst",
@@ -195,7 +195,7 @@ rule table_target_groups:
         accuracy="<results>/tables/accuracy.csv",
         nearest="<results>/tables/nearest.csv",
     output:
-        table_files("table_target_groups")[1:],
+        RUN.paths.table_files("table_target_groups")[1:],
         csv=report(
             "<results>/tables/table_target_groups.csv",
             caption="captions/table_target_groups.rst",
@@ -231,7 +231,7 @@ rule comparison_with_paper:
         ),
         table1="<results>/tables/table1_accuracy.csv",
     output:
-        table_files("comparison_with_paper")[1:],
+        RUN.paths.table_files("comparison_with_paper")[1:],
         csv=(
             report(
                 "<results>/tables/comparison_with_paper.csv",

@@ -14,7 +14,9 @@ from distillweighted.tasks.registry import list_tasks
 from distillweighted.training.cohort_job import CohortJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob, SourceSettings
+from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.run import Run
+from distillweighted.workflow.states import check_writable
 
 ROOT = Path(__file__).resolve().parents[3]
 NEAREST = "configs/supplement/resnet50_nearest.yaml"
@@ -187,3 +189,33 @@ def test_the_tables_of_facts_name_what_there_is():
     tasks = list_tasks({})
     assert tasks["latin"].generated and not tasks["cub200"].generated
     assert all(name == task.name for name, task in tasks.items())
+
+
+def test_where_files_lie():
+    paths = Paths("results/demo")
+    assert paths.split("isic", "0-labels0.05") == "results/demo/splits/isic/seed0-labels0.05.csv"
+    assert paths.student("isic", "in_transfer", "3") == (
+        "results/demo/students/isic/in_transfer/seed3"
+    )
+    student = paths.student("isic", "in_transfer", "3", "metrics.json")
+    assert student == "results/demo/students/isic/in_transfer/seed3/metrics.json"
+    assert paths.nearest("isic", "0") == (
+        "results/demo/weights/isic/seed0/distill_weighted-pinf.csv"
+    )
+    assert paths.table_files("table1_accuracy") == [
+        f"results/demo/tables/table1_accuracy.{ending}" for ending in ("csv", "md", "tex")
+    ]
+
+
+def test_every_target_and_replicate():
+    run = read("configs/paper.yaml", "configs/supplement/fewer_labels.yaml")
+    splits = run.every(run.paths.split)
+    assert len(splits) == len(set(splits)) == len(run.targets) * len(run.replicates) > 8
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    check_writable(tmp_path / "results" / "a")
+    assert (tmp_path / "results" / "a").is_dir() and not any((tmp_path / "results/a").iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/a cannot be written: Not a directory\. Make it writ"):
+        check_writable(tmp_path / "file" / "a")

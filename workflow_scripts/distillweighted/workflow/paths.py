@@ -68,6 +68,10 @@ class Paths:
         """A table of the paper."""
         return f"{self.results}/tables/{name}.{ending}"
 
+    def table_files(self, name: str) -> list[str]:
+        """A table as CSV, Markdown and LaTeX."""
+        return [self.table(name, ending) for ending in ("csv", "md", "tex")]
+
     def figure(self, name: str, ending: str = "png") -> str:
         """A figure of the paper."""
         return f"{self.results}/figures/{name}.{ending}"

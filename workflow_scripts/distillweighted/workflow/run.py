@@ -14,7 +14,7 @@ of a run lie is in `Run.paths`, what its jobs ask for in `Run.resources`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,6 +148,10 @@ class Run:
     def members(self, target: str, replicate: str, cohort: str) -> list[PlannedStudent]:
         """The rows of the students of a cohort, which share a process."""
         return self._cohorts[target, replicate, cohort]
+
+    def every(self, path_of: Callable[[str, str], str]) -> list[str]:
+        """The path that a function of target and replicate gives, for all of them."""
+        return [path_of(target, name) for target in self.targets for name in self.replicates]
 
     def possible_weights(self, target: str) -> list[str]:
         """Names of the recipes with weights for a target: each needs an admissible source."""

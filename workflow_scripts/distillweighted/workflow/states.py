@@ -1,9 +1,10 @@
-"""Whether files that a run did not make have changed, without reading them."""
+"""The state of places and files that a run did not make: writable, changed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -47,3 +48,21 @@ def _stats(path: Path) -> Iterator[str]:
             # A link to nothing is found missing when it is read.
             stat = os.stat(file, follow_symlinks=os.path.exists(file))
             yield f"{inside}/{name}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\n"
+
+
+def check_writable(results: Path) -> None:
+    """Make the folder of results, and see whether a megabyte can be written there.
+
+    Raises:
+        OSError: Where it cannot; says why and what to do.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results) as file:
+            file.write(bytes(2**20))
+    except OSError as error:
+        raise OSError(
+            f"{results} cannot be written: {error.strerror}. Make it writable or make room "
+            "(results may be a link to a folder elsewhere) and run the same command again; what is "
+            "finished is kept."
+        ) from None

@@ -6,8 +6,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
-
 # Here and in the jobs, which Python would otherwise give the library of a checkout that is installed.
 LIBRARY = str(CHECKOUT / "workflow_scripts")
 sys.path.insert(0, LIBRARY)
@@ -20,7 +18,7 @@ from snakemake.exceptions import WorkflowError
 
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
-from distillweighted.workflow.config_file import merge, read_config_file
+from distillweighted.workflow.config_file import merge, read_config_file, read_schema
 from distillweighted.workflow.fingerprint import code_of
 from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
@@ -28,7 +26,7 @@ from distillweighted.workflow.required_files import describe_missing_files
 from distillweighted.workflow.run import Run
 from distillweighted.workflow.states import check_writable
 
-SCHEMA = yaml.safe_load((CHECKOUT / "rules/schemas/config.schema.yaml").read_text())
+SCHEMA = read_schema()
 
 # What --config says, without types, is read once more by the schema. It is of the outermost
 # configuration, of which a module's may be a part, or no part at all.

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 
 import compute_weights
 import evaluate_student
@@ -28,8 +27,6 @@ from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import save_model
 from distillweighted.tasks.prepared import write_task
 from distillweighted.training.cohort_job import CohortJob, StudentJob
-from distillweighted.workflow.config import read_config
-from distillweighted.workflow.config_file import SCHEMA
 from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.run import Run
 
@@ -61,7 +58,7 @@ CONFIG = {
         "sources": {"learning_rate": 0.003},
     },
 }
-RUN = Run(read_config(CONFIG, yaml.safe_load(SCHEMA.read_text())))
+RUN = Run.of(CONFIG)
 """What the jobs of these tests are told comes from here; the images are not those of the task."""
 
 SOURCES = {source.name: source.architecture for source in RUN.admissible(TARGET)}

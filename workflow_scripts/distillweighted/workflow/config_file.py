@@ -22,6 +22,11 @@ MAX_BYTES = 1_000_000
 SCHEMA = Path(__file__).parents[3] / "rules/schemas/config.schema.yaml"
 
 
+def read_schema() -> dict[str, Any]:
+    """The JSON schema of configurations, which lies in the checkout with the rules."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
 def read_config_file(path: Path) -> dict[str, Any]:
     """What a YAML or JSON file says, not checked further.
 
@@ -132,7 +137,7 @@ def merge(first: dict, second: dict) -> dict:
     return merged
 
 
-def read_complete_config(files: Sequence[Path], schema: Path = SCHEMA) -> dict[str, Any]:
+def read_complete_config(files: Sequence[Path]) -> dict[str, Any]:
     """The complete configuration of some files, of which later ones complete earlier ones.
 
     Raises:
@@ -141,4 +146,4 @@ def read_complete_config(files: Sequence[Path], schema: Path = SCHEMA) -> dict[s
     raw: dict[str, Any] = {}
     for path in files:
         raw = merge(raw, read_config_file(path))
-    return read_config(raw, yaml.safe_load(schema.read_text(encoding="utf-8")))
+    return read_config(raw, read_schema())

@@ -36,7 +36,8 @@ from distillweighted.training.cohort_job import CohortJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.settings import StudentSettings
 from distillweighted.training.source_job import SourceSettings
-from distillweighted.workflow.config_file import read_complete_config
+from distillweighted.workflow.config import read_config
+from distillweighted.workflow.config_file import read_complete_config, read_schema
 from distillweighted.workflow.grid import (
     PlannedStudent,
     Recipe,
@@ -60,6 +61,15 @@ class Run:
 
     gpus: int = 0
     """GPUs that a job which trains or infers has, 0 or 1."""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Run:
+        """The run of a configuration as it would stand in a file: checked, and with defaults.
+
+        Raises:
+            ConfigError: Where it cannot be run; says every key that is wrong, and why.
+        """
+        return cls(read_config(raw, read_schema()))
 
     @classmethod
     def read(cls, *files: Path) -> Run:

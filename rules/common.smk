@@ -6,20 +6,14 @@ import shutil
 import sys
 from pathlib import Path
 
-# Here and in the jobs, which Python would otherwise give the library of a checkout that is installed.
-LIBRARY = str(CHECKOUT / "workflow_scripts")
-sys.path.insert(0, LIBRARY)
-if LIBRARY not in os.environ.get("PYTHONPATH", "").split(os.pathsep)[:1]:
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])
-    )
+sys.path.insert(0, str(CHECKOUT / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
 from distillweighted.workflow.config_file import merge, read_config_file, read_schema
-from distillweighted.workflow.fingerprint import code_of
+from distillweighted.workflow.fingerprint import code_of, import_from_here
 from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
 from distillweighted.workflow.required_files import describe_missing_files
@@ -27,6 +21,7 @@ from distillweighted.workflow.run import Run
 from distillweighted.workflow.states import check_writable
 
 SCHEMA = read_schema()
+import_from_here()
 
 # What --config says, without types, is read once more by the schema. It is of the outermost
 # configuration, of which a module's may be a part, or no part at all.

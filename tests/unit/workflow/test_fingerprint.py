@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from distillweighted.files.checksums import fingerprint_files
-from distillweighted.workflow.fingerprint import REGISTRIES, fingerprint_code, import_closure
+from distillweighted.workflow.fingerprint import (
+    REGISTRIES,
+    fingerprint_code,
+    import_closure,
+    import_from_here,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -159,6 +164,14 @@ def test_fingerprint_files(tmp_path: Path) -> None:
     joined.write_bytes(b"a")
     rest.write_bytes(b"bc")
     assert fingerprint_files([one, two]) != fingerprint_files([joined, rest])
+
+
+def test_processes_import_the_library_that_is_fingerprinted(monkeypatch) -> None:
+    for before, after in (("", str(SCRIPTS)), ("/a:/b", f"{SCRIPTS}:/a:/b")):
+        monkeypatch.setenv("PYTHONPATH", before)
+        for _ in range(2):
+            import_from_here()
+            assert os.environ["PYTHONPATH"] == after
 
 
 # The real scripts.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,16 @@ def code_of(*rules: str, uses: Collection[str] = (), facts: Collection[str] = ()
         facts: What else of their rows the result depends on.
     """
     return _code_of(rules, tuple(sorted(uses)), tuple(sorted(facts)))
+
+
+def import_from_here() -> None:
+    """Let the processes that this one starts import the library that was fingerprinted.
+
+    Python would give them that of another checkout, where one is installed.
+    """
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if paths[0] != str(SCRIPTS):
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *filter(None, paths)])
 
 
 @functools.cache

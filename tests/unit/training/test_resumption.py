@@ -41,6 +41,14 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uin
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """Also where the tests were started in the background, by a shell that has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class StoppedBatches(TargetBatches):
     """Batches in whose step `stop` this process gets a signal."""
 

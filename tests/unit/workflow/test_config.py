@@ -676,3 +676,10 @@ def test_what_a_metric_is_of_and_whether_it_may_weight(
     if "similarity.representations" in changes:
         metrics = {"similarity.metrics": ["parc", "leep"]}
     assert problems_of(changed({**metrics, **changes})) == [expected]
+
+
+@pytest.mark.parametrize("start", ["imagenet", "nearest_source"])
+def test_a_name_that_cannot_be_printed_is_shown_as_python_writes_it(start: str) -> None:
+    lines = problems_of(changed({"student.architecture": "\x1f", "student.initialization": start}))
+    assert all(line.isprintable() for line in lines)
+    assert lines[0].startswith("student.architecture: unknown architecture '\\x1f'")

@@ -124,8 +124,9 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     allowed = {*list_tasks(config), *CHOSEN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
-    if name == IMAGENET and student["architecture"] not in TORCHVISION:
-        text = f"there are torchvision's weights only, and none of {student['architecture']}"
+    architecture = student["architecture"]
+    if name == IMAGENET and architecture not in TORCHVISION:
+        text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
 
 
@@ -151,7 +152,7 @@ def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         if student not in {source.architecture for source in admissible_sources(config, target)}:
             yield Problem(
                 "student.initialization",
-                f"no source of '{target}' has the student's architecture, {student}, so that there "
+                f"no source of '{target}' has the student's architecture, {show(student)}, so that there "
                 "is no nearest one to start from",
             )
 

@@ -152,8 +152,8 @@ def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         if student not in {source.architecture for source in admissible_sources(config, target)}:
             yield Problem(
                 "student.initialization",
-                f"no source of '{target}' has the student's architecture, {show(student)}, so that there "
-                "is no nearest one to start from",
+                f"no source of '{target}' has the student's architecture, {show(student)}, so "
+                "that there is no nearest one to start from",
             )
 
 

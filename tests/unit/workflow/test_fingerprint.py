@@ -180,7 +180,7 @@ def test_processes_import_the_library_that_is_fingerprinted(monkeypatch) -> None
 def modules_of(script: str) -> set[str]:
     """The library's modules that a script depends on, as in `figures/style`."""
     package = SCRIPTS / "distillweighted"
-    registries = [package.joinpath(*name.split(".")).with_suffix(".py") for name in REGISTRIES]
+    registries = [SCRIPTS.joinpath(*name.split(".")).with_suffix(".py") for name in REGISTRIES]
     assert all(path.is_file() for path in registries)
     found = import_closure(SCRIPTS / f"{script}.py", without=registries)
     found -= {SCRIPTS / f"{script}.py"}

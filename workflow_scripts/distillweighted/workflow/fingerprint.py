@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "distillweighted"
-PACKAGE_FOLDER = Path(__file__).parents[1]
-
 
 SCRIPTS = Path(__file__).parents[2]
 """The folder of the rules' scripts, in which this library lies."""
 
 REGISTRIES = (
-    "similarity.metrics.registry",
-    "sources.origins.registry",
-    "tasks.datasets.registry",
-    "training.objectives.registry",
+    "distillweighted.similarity.metrics.registry",
+    "distillweighted.sources.origins.registry",
+    "distillweighted.tasks.datasets.registry",
+    "distillweighted.training.objectives.registry",
 )
 """Modules that only list alternatives, of which a job's result depends on those that it uses."""
 
@@ -49,13 +47,16 @@ def import_from_here() -> None:
 
 @functools.cache
 def _code_of(rules: tuple[str, ...], uses: tuple[str, ...], facts: tuple[str, ...]) -> str:
-    modules = [SCRIPTS.joinpath(*name.split(".")).with_suffix(".py") for name in uses]
-    registries = [PACKAGE_FOLDER.joinpath(*r.split(".")).with_suffix(".py") for r in REGISTRIES]
-    scripts = [SCRIPTS / f"{rule}.py" for rule in rules]
-    code = fingerprint_code(*scripts, *modules, without=registries)
+    scripts = map(_source_file, [*rules, *uses])
+    code = fingerprint_code(*scripts, without=[*map(_source_file, REGISTRIES)])
     if not facts:
         return code
     return hashlib.sha256("\n".join([code, *facts]).encode()).hexdigest()[:16]
+
+
+def _source_file(name: str) -> Path:
+    """The file of a script or a module of this library, by its dotted name."""
+    return SCRIPTS.joinpath(*name.split(".")).with_suffix(".py")
 
 
 def fingerprint_code(*scripts: Path, without: Collection[Path] = ()) -> str:

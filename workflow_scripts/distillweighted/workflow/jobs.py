@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,9 +160,15 @@ class Jobs:
 
     def training_facts(self, student: PlannedStudent) -> list[Any]:
         """What a student is trained with, as plain values: it is redone where they change."""
-        job = self.cohort(student.target, student.replicate.name, student.cohort).as_params()
-        shared = [job[name] for name in ("view", "statistics", "distill_labeled")]
-        return [job["settings"], self.run.learning_rate(student), *shared]
+        config, task = self.run.config, self.run.tasks[student.target]
+        statistics = task.shared_statistics(config)
+        return [
+            asdict(self.run.student_settings),
+            self.run.learning_rate(student),
+            task.view(config),
+            None if statistics is None else list(map(list, statistics)),
+            config["training"]["distill_labeled"],
+        ]
 
     def metric_modules(self) -> dict[str, list[str]]:
         """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""

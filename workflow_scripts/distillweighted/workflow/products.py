@@ -68,11 +68,6 @@ class Products:
         shown = [*self.tables, *self.figures, *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
 
-    @cached_property
-    def student_files(self) -> list[str]:
-        """metrics.json of every student."""
-        return self.files_of_students("metrics.json")
-
     def files_of_students(self, *names: str) -> list[str]:
         """These files of every student."""
         paths, students = self.run.paths, self.run.students

@@ -56,3 +56,6 @@ class SplitJob(Job):
 
     fraction: float
     """Share of the training images that are labelled."""
+
+    validation: float | None = None
+    """Share of the labelled images that are kept for validation; None for none."""

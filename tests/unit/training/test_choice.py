@@ -156,7 +156,10 @@ def test_what_can_be_deployed() -> None:
     [
         ({"choice": None}, "student.deploy: 'auto' needs validation images"),
         ({"student": {"deploy": "distil_weighted"}}, "did you mean 'distill_weighted'"),
-        ({"student": {"deploy": "distill_inverse"}}, "student.deploy: unknown trained method 'distill_inverse'"),
+        (
+            {"student": {"deploy": "distill_inverse"}},
+            "student.deploy: unknown trained method 'distill_inverse'",
+        ),
         ({"choice": {"validation_fraction": 1}}, "choice.validation_fraction: 1"),
         ({"choice": {"lambda": [1]}}, "choice.lambda: unknown key; did you mean 'lambdas'"),
     ],

@@ -19,6 +19,7 @@ from distillweighted.sources.zoo import (
     admissible_sources,
     baseline_architectures,
 )
+from distillweighted.tasks.registry import target_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +143,7 @@ def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
     replicates = list_replicates(config)
     students = [
         PlannedStudent(target, replicate, recipe, recipe.architecture or student, cohort)
-        for target in config["targets"]
+        for target in target_names(config)
         for recipe, cohort in _with_cohorts(list(_recipes(config, target)), size)
         for replicate in replicates
     ]

@@ -76,7 +76,7 @@ class GeneratedTask(Task):
 
     def train_images_key(self, config: Mapping[str, Any]) -> str:
         """The key of `embedded` that says how many training images it has."""
-        if self.name in config["targets"]:
+        if self.name in target_names(config):
             return "target_images"
         return "generalist_images" if self.role == "generalist" else "source_images"
 
@@ -139,6 +139,13 @@ _PUBLISHED = {
     )
     for d in DATASETS.values()
 }
+
+
+def target_names(config: Mapping[str, Any]) -> list[str]:
+    """Names of a configuration's targets, in its order: those of own tasks among them."""
+    return [
+        target["name"] if isinstance(target, Mapping) else target for target in config["targets"]
+    ]
 
 
 def list_tasks(config: Mapping[str, Any]) -> dict[str, Task]:

@@ -23,7 +23,7 @@ from distillweighted.sources.zoo import (
     list_sources,
     start_name,
 )
-from distillweighted.tasks.registry import list_tasks
+from distillweighted.tasks.registry import list_tasks, target_names
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
 from distillweighted.workflow.problems import Problem, show, unknown_name
@@ -93,7 +93,7 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     allowed = [
         name for name, task in tasks.items() if task.role != "generalist" and not task.multi_label
     ]
-    for i, name in enumerate(config["targets"]):
+    for i, name in enumerate(target_names(config)):
         if name in tasks and tasks[name].multi_label:
             text = f"'{name}' has several labels an image; such a task can only be a source's"
             yield Problem(f"targets.{i}", text)
@@ -135,7 +135,7 @@ def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name = config["student"]["initialization"]
     if name == "nearest_source":
         yield from _nearest_source_problems(config)
-    if name in config["targets"]:
+    if name in target_names(config):
         yield Problem(
             "student.initialization",
             f"'{name}' is a target; a student may not start from a model that was trained on its "
@@ -149,7 +149,7 @@ def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             text = "a student that starts from its nearest source is no baseline (allowed: false)"
             yield Problem(f"baselines.{key}", text)
     student = config["student"]["architecture"]
-    for target in config["targets"]:
+    for target in target_names(config):
         if student not in {source.architecture for source in admissible_sources(config, target)}:
             yield Problem(
                 "student.initialization",
@@ -184,16 +184,16 @@ def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _figure_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, name in enumerate(config["figures"]["fig1_targets"] or []):
-        if name not in config["targets"]:
-            yield unknown_name(f"figures.fig1_targets.{i}", name, config["targets"], "target")
+        if name not in target_names(config):
+            yield unknown_name(f"figures.fig1_targets.{i}", name, target_names(config), "target")
 
 
 def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, group in enumerate(config["figures"]["target_groups"]):
         for k, name in enumerate(group["targets"]):
-            if name not in config["targets"]:
+            if name not in target_names(config):
                 path = f"figures.target_groups.{i}.targets.{k}"
-                yield unknown_name(path, name, config["targets"], "target")
+                yield unknown_name(path, name, target_names(config), "target")
     if config["figures"]["target_groups"] and not config["baselines"]["in_transfer"]:
         text = "the table of groups shows improvements over IN+Transfer (allowed: true)"
         yield Problem("baselines.in_transfer", text)
@@ -203,15 +203,17 @@ def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     sources = list_sources(config)
     known = {source.name for source in sources} | {source.task for source in sources}
     for i, entry in enumerate(config["exclude"]):
-        if entry["target"] not in config["targets"]:
-            yield unknown_name(f"exclude.{i}.target", entry["target"], config["targets"], "target")
+        if entry["target"] not in target_names(config):
+            yield unknown_name(
+                f"exclude.{i}.target", entry["target"], target_names(config), "target"
+            )
         for k, name in enumerate(entry["sources"]):
             if name not in known:
                 yield unknown_name(f"exclude.{i}.sources.{k}", name, known, "source or source task")
 
 
 def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    for i, target in enumerate(config["targets"]):
+    for i, target in enumerate(target_names(config)):
         if not admissible_sources(config, target):
             yield Problem(
                 f"targets.{i}",
@@ -222,7 +224,7 @@ def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def fewest_sources(config: Mapping[str, Any]) -> tuple[int, str]:
     """The smallest number of sources that any target has, and that target."""
-    return min((len(admissible_sources(config, name)), name) for name in config["targets"])
+    return min((len(admissible_sources(config, name)), name) for name in target_names(config))
 
 
 def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -240,14 +242,14 @@ def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
     trained = {student.target for student in list_students(config)}
-    for target in config["targets"]:
+    for target in target_names(config):
         if target not in trained:
             yield Problem("methods", f"no student of target '{target}'; switch a method on")
 
 
 def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
     """The data sets whose images a run needs: targets, and tasks that it trains models on."""
-    tasks = [*config["targets"]]
+    tasks = [*target_names(config)]
     tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
     tasks.append(config["student"]["initialization"])
     known = list_tasks(config)

@@ -19,6 +19,7 @@ from distillweighted.sources.zoo import (
     admissible_sources,
     baseline_architectures,
 )
+from distillweighted.tasks.registry import target_names
 from distillweighted.training.objectives.registry import OBJECTIVES
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
     replicates = list_replicates(config)
     students = [
         PlannedStudent(target, replicate, recipe, recipe.architecture or student, cohort)
-        for target in config["targets"]
+        for target in target_names(config)
         for recipe, cohort in _with_cohorts(list(_recipes(config, target)), size)
         for replicate in replicates
     ]
@@ -191,7 +192,7 @@ def list_candidates(config: Mapping[str, Any]) -> list[PlannedStudent]:
         return []
     students, size = [], config["training"]["cohort"]
     replicates = [validation_replicate(config, r) for r in list_replicates(config)]
-    for target in config["targets"]:
+    for target in target_names(config):
         variants = [
             replace(recipe, learning_rate=rate, lam=lam)
             for recipe in _recipes(config, target)

@@ -31,7 +31,7 @@ from distillweighted.sources.zoo import (
     list_starts,
     start_name,
 )
-from distillweighted.tasks.registry import Task, list_tasks
+from distillweighted.tasks.registry import Task, list_tasks, target_names
 from distillweighted.training.cohort_job import CohortJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.settings import StudentSettings
@@ -118,7 +118,7 @@ class Run:
     @cached_property
     def targets(self) -> list[str]:
         """Names of the targets, in the configuration's order."""
-        return self.config["targets"]
+        return target_names(self.config)
 
     @cached_property
     def replicates(self) -> dict[str, Replicate]:

@@ -5,20 +5,25 @@ from pathlib import Path
 from distillweighted.files.tables import write_table
 from distillweighted.seeds import derive_seed
 from distillweighted.tasks.jobs import SplitJob
-from distillweighted.tasks.prepared import read_image_names, read_labels
+from distillweighted.tasks.prepared import given_labels, read_image_names, read_labels
 from distillweighted.tasks.splits import split_labeled
 
 
 def main(job: SplitJob, index: Path, labels: Path, split: Path, labeled: Path) -> None:
     """Write `split` (image, split) and `labeled` (image, label of the labelled images)."""
     train, test = (read_image_names(index, pool) for pool in ("train", "test"))
-    values = read_labels(labels, train)
-    seed = derive_seed(job.seed, job.target, "split") % 2**32
-    mask = split_labeled(values, job.fraction, seed=seed)
-    parts = ["labeled" if chosen else "unlabeled" for chosen in mask] + ["test"] * len(test)
-    write_table(split, ("image", "split"), zip(train + test, parts, strict=True))
-    known = zip(train, values.tolist(), mask, strict=True)
-    write_table(labeled, ("image", "label"), ([i, label] for i, label, chosen in known if chosen))
+    if job.fraction is None:
+        chosen = given_labels(labels, train)
+    else:
+        values = read_labels(labels, train)
+        seed = derive_seed(job.seed, job.target, "split") % 2**32
+        mask = split_labeled(values, job.fraction, seed=seed)
+        known = zip(train, values.tolist(), mask, strict=True)
+        chosen = {image: label for image, label, is_labeled in known if is_labeled}
+    parts = ["labeled" if image in chosen else "unlabeled" for image in train]
+    rows = zip(train + test, parts + ["test"] * len(test), strict=True)
+    write_table(split, ("image", "split"), rows)
+    write_table(labeled, ("image", "label"), chosen.items())
 
 
 if "snakemake" in globals():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from distillweighted.similarity.jobs import ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.jobs import InferenceJob, LoadJob
-from distillweighted.tasks.jobs import GenerationJob, PreparationJob, SplitJob
+from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
+from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.training.cohort_job import CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
@@ -45,10 +46,15 @@ class Jobs:
         state = data_set_state(self.run.tasks[task].data_set, Path(root) if root else None)
         return PreparationJob(task, str(root), state, self.run.config["images"]["check_counts"])
 
+    def own_preparation(self, task: str) -> OwnPreparationJob:
+        """What the job that prepares an own task is told; looks at the state of its images."""
+        spec = self.run.tasks[task].spec
+        return OwnPreparationJob(spec.as_mapping(), scan_own_task(spec).state())
+
     def split(self, target: str, replicate: str) -> SplitJob:
         """What the job that chooses labelled images is told."""
-        chosen = self.run.replicates[replicate]
-        return SplitJob(target, chosen.seed, chosen.label_fraction)
+        chosen, given = self.run.replicates[replicate], self.run.tasks[target].own
+        return SplitJob(target, chosen.seed, None if given else chosen.label_fraction)
 
     def source(self, name: str) -> SourceJob:
         """What the job that trains a model is told."""

@@ -23,9 +23,10 @@ from distillweighted.sources.zoo import (
     list_sources,
     start_name,
 )
-from distillweighted.tasks.registry import list_tasks, target_names
+from distillweighted.tasks.registry import KNOWN_TASKS, PublishedTask, list_tasks, target_names
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
+from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
     batch_problems,
@@ -94,6 +95,8 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         name for name, task in tasks.items() if task.role != "generalist" and not task.multi_label
     ]
     for i, name in enumerate(target_names(config)):
+        if not isinstance(config["targets"][i], str):
+            continue
         if name in tasks and tasks[name].multi_label:
             text = f"'{name}' has several labels an image; such a task can only be a source's"
             yield Problem(f"targets.{i}", text)
@@ -102,7 +105,6 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    tasks = list_tasks(config)
     origins = {name for name, origin in ORIGINS.items() if origin.serves_sources}
     for i, group in enumerate(config["sources"]):
         if group["from"] not in origins:
@@ -111,8 +113,8 @@ def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             if not is_known(name):
                 yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
         for k, name in enumerate(group["tasks"]):
-            if name not in tasks:
-                yield unknown_name(f"sources.{i}.tasks.{k}", name, tasks, "task")
+            if name not in KNOWN_TASKS:
+                yield unknown_name(f"sources.{i}.tasks.{k}", name, KNOWN_TASKS, "task")
     names = [source.name for source in list_sources(config)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
@@ -122,7 +124,7 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*list_tasks(config), *CHOSEN_STARTS, IMAGENET}
+    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
     architecture = student["architecture"]
@@ -253,7 +255,7 @@ def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
     tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
     tasks.append(config["student"]["initialization"])
     known = list_tasks(config)
-    return [t for t in dict.fromkeys(tasks) if t in known and not known[t].generated]
+    return [t for t in dict.fromkeys(tasks) if isinstance(known.get(t), PublishedTask)]
 
 
 def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -275,6 +277,8 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
+    ("targets", own_target_problems),
+    ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
     ("student", _student_problems),
     ("student targets sources exclude baselines", _initialization_problems),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from distillweighted.similarity.jobs import ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.jobs import InferenceJob, LoadJob
-from distillweighted.tasks.jobs import GenerationJob, PreparationJob, SplitJob
+from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
+from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.training.choice import Candidate, ChoiceJob
 from distillweighted.training.cohort_job import CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
@@ -46,10 +47,16 @@ class Jobs:
         state = data_set_state(self.run.tasks[task].data_set, Path(root) if root else None)
         return PreparationJob(task, str(root), state, self.run.config["images"]["check_counts"])
 
+    def own_preparation(self, task: str) -> OwnPreparationJob:
+        """What the job that prepares an own task is told; looks at the state of its images."""
+        spec = self.run.tasks[task].spec
+        return OwnPreparationJob(spec.as_mapping(), scan_own_task(spec).state())
+
     def split(self, target: str, replicate: str) -> SplitJob:
         """What the job that chooses labelled images is told."""
-        chosen = self.run.replicate(replicate)
-        return SplitJob(target, chosen.seed, chosen.label_fraction, chosen.validation)
+        chosen, given = self.run.replicate(replicate), self.run.tasks[target].own
+        fraction = None if given else chosen.label_fraction
+        return SplitJob(target, chosen.seed, fraction, chosen.validation)
 
     def source(self, name: str) -> SourceJob:
         """What the job that trains a model is told."""

@@ -51,6 +51,7 @@ from distillweighted.workflow.grid import (
     weight_recipes,
 )
 from distillweighted.workflow.jobs import Jobs
+from distillweighted.workflow.locations import located
 from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.products import Products
 from distillweighted.workflow.resources import Resources
@@ -68,11 +69,13 @@ class Run:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Run:
-        """The run of a configuration as it would stand in a file: checked, and with defaults.
+        """The run of a configuration as it would stand in a file of the working directory:
+        checked, and with defaults.
 
         Raises:
             ConfigError: Where it cannot be run; says every key that is wrong, and why.
         """
+        raw = located(raw, Path.cwd()) if isinstance(raw, Mapping) else raw
         return cls(read_config(raw, read_schema()))
 
     @classmethod

@@ -243,7 +243,12 @@ class _Cohort:
         """A student's model at its start, and the mean and standard deviation of its inputs."""
         head_seed = derive_seed(self.job.seed, "target head")
         if initial is None:
-            model = build_model(student.architecture, self.num_classes, seed=head_seed)
+            model = build_model(
+                student.architecture,
+                self.num_classes,
+                seed=head_seed,
+                image_size=self.job.image_size,
+            )
             return model, *self._image_statistics()
         model, meta = load_model(self.files.models[initial])
         return replace_head(model, self.num_classes, seed=head_seed), meta["mean"], meta["std"]

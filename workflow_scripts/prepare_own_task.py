@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from distillweighted.tasks.own.preparation import prepare_own_task
-
 from distillweighted.tasks.jobs import OwnPreparationJob
+from distillweighted.tasks.own.preparation import prepare_own_task
 from distillweighted.tasks.own.spec import OwnTaskSpec
 
 

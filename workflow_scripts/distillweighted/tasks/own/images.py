@@ -13,8 +13,9 @@ What pixels of a kind become:
 - A side more than `MAX_ASPECT` times as long as the other one is bounded by adding background
   along the other one.
 
-Pillow decodes an image as a whole. A JPEG is decoded at a fraction of its size where that is enough;
-others take 1 to 4 bytes a pixel (4 GB for the largest, RGBA), and one at a time is this large.
+Pillow decodes an image as a whole. A JPEG is decoded at a fraction of its size where that is
+enough; others take 1 to 4 bytes a pixel (4 GB for the largest, RGBA), and large ones are decoded
+one at a time.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
-"""What files may be, whatever their names end in; MPO is what some cameras make of a JPEG."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What files may be, whatever their names end in; some would run other programs."""
 
 MAX_PIXELS = 2**30
 """Pixels that an image may have."""
@@ -92,7 +93,7 @@ def read_image(path: str, *, background: Colour, side: int) -> np.ndarray:
     except FileNotFoundError:
         raise UnreadableError("there is no such file") from None
     except UnidentifiedImageError:
-        formats = ", ".join(name for name in FORMATS if name != "MPO")
+        formats = ", ".join(FORMATS)
         raise UnreadableError(f"it is no image that can be read ({formats})") from None
     except Exception as error:
         # Pillow's decoders raise whatever a damaged file leads them to.
@@ -110,23 +111,24 @@ def colour_of(name: str) -> Colour:
 def _read(path: str, background: Colour, side: int) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(path, formats=FORMATS) as image:
+    # Of a path, Pillow would map an uncompressed TIFF into memory, and turn it by its tag wrongly.
+    with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableError(
                 f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}"
             )
         target = _size(*image.size, side)
-        if image.format in ("JPEG", "MPO"):
+        if image.format in ("JPEG", "MPO"):  # cameras make MPO of JPEG
             # Not smaller than twice what is wanted, so that the pixels of the rest are averages.
             image.draft(None, (2 * target[0], 2 * target[1]))
         large = image.width * image.height > LARGE
         with _one_large if large else contextlib.nullcontext():
             pixels = _Pixels.of(image, background)
             image.load()
-            # A TIFF is turned upright as it is loaded.
-            rgb = pixels.smaller(image, *_size(*image.size, side))
-        upright = rgb.resize(_size(*rgb.size, side), Image.Resampling.BILINEAR)
-        upright = _upright(upright, _orientation(image))
+            if image.format == "TIFF":  # Pillow turns it upright as it is loaded
+                target = _size(*image.size, side)
+            rgb = pixels.smaller(image, *target)
+        upright = _upright(rgb.resize(target, Image.Resampling.BILINEAR), _orientation(image))
     return _bounded(np.asarray(upright, np.uint8), background)
 
 

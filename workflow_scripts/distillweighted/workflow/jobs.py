@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillweighted.similarity.jobs import ScoreJob, WeightsJob
+from distillweighted.similarity.jobs import ProbeJob, RankingJob, ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
 from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
@@ -23,6 +23,10 @@ from distillweighted.workflow.states import data_set_state, files_state
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
+
+
+HALF_SAMPLES = 30
+"""Halves of the probe that the intervals of a ranking are made of."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,10 @@ class Jobs:
 
     def inference(self, target: str, source: str) -> InferenceJob:
         """What the job that runs a source over a target's images is told."""
-        task, model = self.run.tasks[target], self.run.sources[source]
+        task, model = self.run.tasks[target], self.run.models[source]
         origin = self.run.origin(source)
         # A user's images have no size that all sources are made for.
-        own_view = origin.own_input or task.own
+        own_view = (origin.own_input or task.own) and model.is_source
         files = [] if model.text is None else [Path(model.text)]
         if origin.outside and (path := self.run.checkpoint_path(source)) is not None:
             files.append(path)
@@ -139,6 +143,22 @@ class Jobs:
             representations=tuple(similarity["representations"]),
         )
 
+    def probe(self, target: str, replicate: str) -> ProbeJob:
+        """What the job that fits the nearest source's linear probe is told."""
+        sources = tuple(source.name for source in self.run.admissible(target))
+        return ProbeJob(target, self.run.replicate(replicate).seed, sources)
+
+    def ranking(self, target: str) -> RankingJob:
+        """What the job that ranks a target's sources is told."""
+        weighting = self.run.config["similarity"]["weighting"]
+        return RankingJob(
+            scores=self.scores(target, self.run.first_replicate),
+            metric=weighting["metric"],
+            representation=weighting["representation"],
+            start=self.run.student_start,
+            half_samples=HALF_SAMPLES,
+        )
+
     def weights(self, target: str, replicate: str, recipe: str) -> WeightsJob:
         """What the job that computes a recipe's weights is told."""
         what, weighting = (
@@ -155,6 +175,7 @@ class Jobs:
             metric=weighting["metric"],
             representation=weighting["representation"],
             fallback=weighting["fallback"],
+            keep=weighting["keep"],
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
         )

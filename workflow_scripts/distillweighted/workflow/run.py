@@ -260,6 +260,24 @@ class Run:
             return None
         return self.paths.choice(student.target, student.replicate.name)
 
+    @cached_property
+    def student_start(self) -> str | None:
+        """The model that students of the student's own architecture start from; None for a random
+        start, or if it is chosen."""
+        student = self.config["student"]
+        return start_name(student["architecture"], student["initialization"])
+
+    @cached_property
+    def first_replicate(self) -> str:
+        """The name of the first replicate, which the ranking is made of."""
+        return next(iter(self.replicates))
+
+    def ranked_models(self, target: str) -> list[str]:
+        """Names of the models whose features a ranking looks at: the sources, and what the student
+        starts from."""
+        start = self.student_start
+        return [*(s.name for s in self.admissible(target)), *([] if start is None else [start])]
+
     def start_choice(self, student: PlannedStudent) -> str | None:
         """The file of weights whose largest names the source that a student starts from; None if
         its start is fixed."""
@@ -377,7 +395,7 @@ class Run:
             # What is missing is told all at once when work starts.
             if path is None or not path.exists():
                 del inputs["model"]
-        text = self.sources[source].text
+        text = self.models[source].text
         if text is not None and Path(text).exists():
             inputs["text"] = text
         return inputs

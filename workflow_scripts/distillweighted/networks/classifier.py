@@ -25,22 +25,33 @@ class Classifier(nn.Module):
 
     Attributes:
         backbone: `phi`, images [n, 3, h, w] to features [n, num_features].
-        head: `h`, the last linear layer; it reads what a distillation head reads.
+        head: `h`, the last linear layer; it reads what a distillation head reads. None for a
+            network without a classifier.
+        num_features: Width of the features.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear):
+    def __init__(
+        self, backbone: nn.Module, head: nn.Linear | None, num_features: int | None = None
+    ):
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self._num_features = num_features
 
     @property
     def num_features(self) -> int:
         """Width of the features."""
-        return self.head.in_features
+        return self._num_features if self.head is None else self.head.in_features
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of the head; 0 where there is none."""
+        return 0 if self.head is None else self.head.out_features
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [n, num_classes] of images [n, 3, h, w]."""
-        return self.head(self.backbone(images))
+        """Logits [n, num_classes] of images [n, 3, h, w], or features where there is no head."""
+        features = self.backbone(images)
+        return features if self.head is None else self.head(features)
 
 
 def build_model(architecture: str, num_classes: int, *, seed: int) -> Classifier:
@@ -163,6 +174,6 @@ def replace_head(model: Classifier, num_classes: int, *, seed: int) -> Classifie
     """Put a new head of `num_classes` outputs on a model, in place; returns the model."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        bias = model.head.bias is not None
+        bias = model.head is None or model.head.bias is not None
         model.head = nn.Linear(model.num_features, num_classes, bias=bias)
     return model

@@ -40,6 +40,9 @@ class Task:
     generated = False
     """Whether its images are made, not read."""
 
+    own = False
+    """Whether it is a user's own; its sources are then asked about its test images too."""
+
     def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
         """How many images it has, by pool: train_images and test_images."""
         raise NotImplementedError

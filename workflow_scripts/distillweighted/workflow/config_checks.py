@@ -5,6 +5,7 @@ Each check reads a few top-level keys and yields the problems that it finds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from distillweighted.sources.zoo import (
     list_sources,
     start_name,
 )
-from distillweighted.tasks.registry import list_tasks
+from distillweighted.tasks.registry import Task, list_tasks
 from distillweighted.workflow.grid import format_p, list_students
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
@@ -101,20 +102,56 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    tasks = list_tasks(config)
-    origins = {name for name, origin in ORIGINS.items() if origin.serves_sources}
+    found = False
     for i, group in enumerate(config["sources"]):
-        if group["from"] not in origins:
-            yield unknown_name(f"sources.{i}.from", group["from"], origins, "origin")
-        for k, name in enumerate(group["architectures"]):
-            if not is_known(name):
-                yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
-        for k, name in enumerate(group["tasks"]):
-            if name not in tasks:
-                yield unknown_name(f"sources.{i}.tasks.{k}", name, tasks, "task")
-    names = [source.name for source in list_sources(config)]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+        for key, text in _group_of_sources_problems(group, list_tasks(config)):
+            found = True
+            yield Problem(f"sources.{i}.{key}", text)
+    if found:
+        return
+    sources = list_sources(config)
+    names = Counter(source.name for source in sources)
+    for name in sorted(name for name, count in names.items() if count > 1):
+        if any(ORIGINS[s.origin].own_input for s in sources if s.name == name):
+            text = f"two sources are called {show(name)}; give one of them another `name`"
+            yield Problem("sources", text)
+        else:
+            yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+
+
+def _group_of_sources_problems(
+    group: Mapping[str, Any], tasks: Mapping[str, Task]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with an entry of `sources`: pairs of a key in it and a text."""
+    origins = {name: origin for name, origin in ORIGINS.items() if origin.serves_sources}
+    if group["from"] not in origins:
+        yield unknown_name("from", group["from"], origins, "origin")
+        return
+    origin, broken = origins[group["from"]], False
+    allowed = {"from", *origin.required, *origin.optional}
+    for key in origin.required:
+        if key not in group:
+            broken = True
+            yield key, f"missing (from: {origin.name} needs it)"
+    for key in group:
+        # This one has a default, which is in every entry.
+        if key not in allowed and (key, group[key]) != ("multi_label_outputs", "softmax"):
+            broken = True
+            known = ", ".join(sorted(allowed - {"from"}))
+            yield key, f"from: {origin.name} does not take this key (allowed: {known})"
+    for k, name in enumerate(group.get("architectures", ())):
+        if not is_known(name):
+            broken = True
+            yield f"architectures.{k}", describe_unknown(name)
+    if "architecture" in group and not is_known(group["architecture"]):
+        broken = True
+        yield "architecture", describe_unknown(group["architecture"])
+    for k, name in enumerate(group.get("tasks", ())):
+        if name not in tasks:
+            broken = True
+            yield unknown_name(f"tasks.{k}", name, tasks, "task")
+    if origin.problems is not None and not broken:
+        yield from origin.problems(group)
 
 
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -174,7 +211,7 @@ def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    known = {name for group in config["sources"] for name in group["architectures"]}
+    known = {source.architecture for source in list_sources(config)}
     for i, name in enumerate(config["baselines"]["source_architectures"] or []):
         if name not in known:
             path = f"baselines.source_architectures.{i}"
@@ -200,7 +237,7 @@ def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     sources = list_sources(config)
-    known = {source.name for source in sources} | {source.task for source in sources}
+    known = {source.name for source in sources} | {source.task for source in sources} - {""}
     for i, entry in enumerate(config["exclude"]):
         if entry["target"] not in config["targets"]:
             yield unknown_name(f"exclude.{i}.target", entry["target"], config["targets"], "target")
@@ -258,7 +295,9 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if tasks and config["data_root"] is None:
         text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
         yield Problem("data_root", text)
-    reasons = [s.name for s in list_sources(config) if not ORIGINS[s.origin].trained]
+    # Models of the user's own may lie anywhere.
+    needing = {name for name, o in ORIGINS.items() if not (o.trained or o.own_input or o.outside)}
+    reasons = [s.name for s in list_sources(config) if s.origin in needing]
     if config["student"]["initialization"] == IMAGENET:
         reasons.append("the ImageNet weights that students start from")
     if config["training"]["sources"]["initialization"] == IMAGENET:

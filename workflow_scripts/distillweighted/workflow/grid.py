@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distillweighted.methods import METHODS, Method
+from distillweighted.sources.model import Model
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
-    Model,
     admissible_sources,
     baseline_architectures,
 )

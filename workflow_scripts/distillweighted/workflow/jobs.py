@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillweighted.similarity.jobs import ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
-from distillweighted.sources.jobs import InferenceJob, LoadJob
+from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
 from distillweighted.tasks.jobs import GenerationJob, PreparationJob, SplitJob
 from distillweighted.training.cohort_job import CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
@@ -68,27 +69,54 @@ class Jobs:
     def load(self, name: str) -> LoadJob:
         """What the job that loads a model is told; looks at the state of its file."""
         model, path = self.run.models[name], self.run.checkpoint_path(name)
+        size = self.run.config["images"]["size"]
+        if model.is_source and self.run.origin(name).own_input:
+            size = model.input_size
         return LoadJob(
             name=name,
             architecture=model.architecture,
             task=model.task,
             origin=model.origin,
             num_classes=model.num_outputs,
-            image_size=self.run.config["images"]["size"],
+            image_size=size,
             checkpoint=str(path),
-            file=files_state([path]),
+            file=None if path is None else files_state([path]),
+            reference=model.reference,
+            head=model.head,
+            mean=model.mean,
+            std=model.std,
+            settings=model.settings,
         )
+
+    def fetch(self, tasks: Iterable[str]) -> FetchJob:
+        """What the job that downloads data sets and models is told."""
+        names = [*self.run.names_of_kind("loaded"), *self.run.names_of_kind("outside")]
+        models = tuple(self.run.models[name] for name in sorted(names))
+        roots = (self.run.config["data_root"], self.run.config["models_root"])
+        return FetchJob(tuple(tasks), models, *roots)
 
     def inference(self, target: str, source: str) -> InferenceJob:
         """What the job that runs a source over a target's images is told."""
-        task = self.run.tasks[target]
+        task, model = self.run.tasks[target], self.run.sources[source]
+        origin = self.run.origin(source)
+        # A user's images have no size that all sources are made for.
+        own_view = origin.own_input or task.own
+        files = [] if model.text is None else [Path(model.text)]
+        if origin.outside and (path := self.run.checkpoint_path(source)) is not None:
+            files.append(path)
         return InferenceJob(
             target=target,
             source=source,
-            view=task.view(self.run.config),
-            statistics=task.shared_statistics(self.run.config),
-            activation=self.run.sources[source].activation,
+            view=None if own_view else task.view(self.run.config),
+            statistics=None if own_view else task.shared_statistics(self.run.config),
+            activation=model.activation,
             device=self.run.config["device"],
+            origin=model.origin,
+            head=model.head,
+            text=model.text,
+            files=files_state(files) if files else None,
+            test_images=task.own,
+            settings=model.settings,
         )
 
     def scores(self, target: str, replicate: str) -> ScoreJob:
@@ -177,6 +205,11 @@ class Jobs:
             "uses": [metric.path for metric in metrics],
             "facts": [metric.computation for metric in metrics],
         }
+
+    def inference_modules(self, source: str) -> list[str]:
+        """The modules that answer for an outside source, for `fingerprint.code_of`."""
+        origin = self.run.origin(source)
+        return [origin.module] if origin.outside else []
 
     def objective_modules(self, student: PlannedStudent) -> list[str]:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""

@@ -20,10 +20,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from distillweighted.sources.model import Model
 from distillweighted.sources.origins.origin import Origin
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
-    Model,
     admissible_sources,
     excluded_sources,
     initial_of,
@@ -293,16 +293,40 @@ class Run:
         """Where a model comes from."""
         return ORIGINS[self.models[name].origin]
 
-    def checkpoint_path(self, name: str) -> Path:
-        """The file of a model that the workflow loads."""
-        model = self.models[name]
-        path = self.origin(name).path(model.architecture, model.task)
-        return Path(self.config["models_root"]) / path
+    def checkpoint_path(self, name: str) -> Path | None:
+        """The file of a model that the workflow loads, or of an outside one; it need not be there.
+        None where it is nowhere on this machine."""
+        return self.origin(name).locate(self.models[name], self.roots["models_root"])
 
-    def loaded(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
-        """Origin, architecture and task of some models that the workflow loads."""
-        models = [self.models[name] for name in names]
-        return [(model.origin, model.architecture, model.task) for model in models]
+    def names_of_kind(self, kind: str) -> list[str]:
+        """Names of the models that are trained, loaded, or outside."""
+        origins = {name: ORIGINS[model.origin] for name, model in self.models.items()}
+        kinds = {
+            name: "trained" if origin.trained else "outside" if origin.outside else "loaded"
+            for name, origin in origins.items()
+        }
+        return [name for name in kinds if kinds[name] == kind]
+
+    def inference_inputs(self, target: str, source: str) -> dict[str, Any]:
+        """The files by name that a source's outputs for a target depend on; `model` is the user's
+        own file where the source is an outside one, and `facts` its meta.json."""
+        inputs: dict[str, Any] = {
+            "images": self.paths.task(target, "train_images.npy"),
+            "index": self.paths.task(target, "images.csv"),
+            "model": self.paths.model(source),
+        }
+        if self.tasks[target].own:
+            inputs["test_images"] = self.paths.task(target, "test_images.npy")
+        if self.origin(source).outside:
+            path = self.checkpoint_path(source)
+            inputs |= {"model": str(path), "facts": self.paths.model_facts(source)}
+            # What is missing is told all at once when work starts.
+            if path is None or not path.exists():
+                del inputs["model"]
+        text = self.sources[source].text
+        if text is not None and Path(text).exists():
+            inputs["text"] = text
+        return inputs
 
     @cached_property
     def roots(self) -> dict[str, Path | None]:

@@ -14,6 +14,7 @@ from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
 from distillweighted.workflow.config_file import merge, read_config_file, read_schema
 from distillweighted.workflow.fingerprint import code_of, import_from_here
+from distillweighted.workflow.locations import located
 from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
 from distillweighted.workflow.required_files import describe_missing_files
@@ -28,14 +29,21 @@ import_from_here()
 ALL_CONFIG = workflow.modifier_stack[0].globals["config"]
 PARTS = [None] if config is ALL_CONFIG else [k for k, v in ALL_CONFIG.items() if v is config]
 try:
-    if not IS_MODULE:
-        for path in workflow.configfiles:
-            read_config_file(Path(path))
-    elif not config:
-        config.update(read_config_file(CHECKOUT / "config.yaml"))
-    raw = config
+    if IS_MODULE:
+        # What an outer workflow says has no file of its own.
+        if config:
+            raw = located(config, Path.cwd())
+        else:
+            raw = located(read_config_file(CHECKOUT / "config.yaml"), CHECKOUT)
+    else:
+        # Paths are relative to the file that says them, which Snakemake's merged ones do not know.
+        raw = {}
+        for path in map(Path, workflow.configfiles):
+            raw = merge(raw, located(read_config_file(path), path.parent))
+        raw = merge(raw, located(workflow.config_settings.config, Path.cwd()))
     for part in PARTS:
-        raw = merge(raw, read_overrides(workflow.config_settings.config_args, SCHEMA, part))
+        overrides = read_overrides(workflow.config_settings.config_args, SCHEMA, part)
+        raw = merge(raw, located(overrides, Path.cwd()))
     # In place, so that the report's captions see the defaults too.
     config.update(read_config(raw, SCHEMA))
 except ConfigError as error:

@@ -109,6 +109,7 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"targets.{i}", text)
         elif name not in allowed:
             yield unknown_name(f"targets.{i}", name, allowed, "target")
+    yield from own_target_problems(config)
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -323,7 +324,6 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
-    ("targets", own_target_problems),
     ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
     ("student", _student_problems),

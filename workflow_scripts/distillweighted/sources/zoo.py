@@ -80,6 +80,8 @@ def excluded_sources(config: Mapping[str, Any], target: str) -> dict[str, str]:
         # Of a model of the user's own, a task is only what somebody calls it.
         if source.task == target and not ORIGINS[source.origin].own_input:
             excluded[source.name] = "trained on the target's own task"
+        elif source.settings.get("target", target) != target:
+            excluded[source.name] = "its answers are of another target's images"
         elif any(
             entry["target"] == target
             and (source.name in entry["sources"] or source.task in entry["sources"])

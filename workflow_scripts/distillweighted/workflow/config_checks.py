@@ -165,6 +165,19 @@ def _group_of_sources_problems(
         yield from origin.problems(group)
 
 
+def _answers_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Sources whose answers are of one target's images: names may be the same in two targets."""
+    names = target_names(config)
+    for i, group in enumerate(config["sources"]):
+        if ORIGINS[group["from"]].check is None:
+            continue
+        path = f"sources.{i}.target"
+        if "target" not in group and len(names) > 1:
+            yield Problem(path, f"missing (needed: one of the targets, {', '.join(names)})")
+        elif "target" in group and group["target"] not in names:
+            yield unknown_name(path, group["target"], names, "target")
+
+
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
@@ -326,6 +339,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("targets", _target_problems),
     ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
+    ("sources targets", _answers_problems),
     ("student", _student_problems),
     ("student targets sources exclude baselines", _initialization_problems),
     ("data_root models_root targets sources student training", _root_problems),

@@ -92,7 +92,7 @@ class Jobs:
             num_classes=model.num_outputs,
             image_size=size,
             checkpoint=str(path),
-            file=None if path is None else files_state([path]),
+            file=None if path is None else files_state(self.run.model_files(name)),
             reference=model.reference,
             head=model.head,
             mean=model.mean,
@@ -114,8 +114,8 @@ class Jobs:
         # A user's images have no size that all sources are made for.
         own_view = (origin.own_input or task.own) and model.is_source
         files = [] if model.text is None else [Path(model.text)]
-        if origin.outside and (path := self.run.checkpoint_path(source)) is not None:
-            files.append(path)
+        if origin.outside:
+            files += self.run.model_files(source)
         return InferenceJob(
             target=target,
             source=source,

@@ -370,6 +370,13 @@ class Run:
         None where it is nowhere on this machine."""
         return self.origin(name).locate(self.models[name], self.roots["models_root"])
 
+    def model_files(self, name: str) -> list[Path]:
+        """That file, and what belongs to it."""
+        path, parts = self.checkpoint_path(name), self.origin(name).parts
+        if path is None:
+            return []
+        return [path] if parts is None else parts(path)
+
     def names_of_kind(self, kind: str) -> list[str]:
         """Names of the models that are trained, loaded, or outside."""
         origins = {name: ORIGINS[model.origin] for name, model in self.models.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from distillweighted.methods import METHODS
 from distillweighted.networks.architectures import (
     TORCHVISION,
     describe_unknown,
@@ -24,6 +25,7 @@ from distillweighted.sources.zoo import (
     start_name,
 )
 from distillweighted.tasks.registry import list_tasks
+from distillweighted.workflow.deployment import AUTO, DEPLOYABLE
 from distillweighted.workflow.grid import format_p, list_students
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
@@ -128,6 +130,12 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if name == IMAGENET and architecture not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
+
+
+def _deploy_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    allowed = [name for name in DEPLOYABLE if name in METHODS] + [AUTO]
+    if (name := config["student"]["deploy"]) not in allowed:
+        yield unknown_name("student.deploy", name, allowed, "method with one student a seed")
 
 
 def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -274,6 +282,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("targets", _target_problems),
     ("sources", _source_problems),
     ("student", _student_problems),
+    ("student", _deploy_problems),
     ("student targets sources exclude baselines", _initialization_problems),
     ("data_root models_root targets sources student training", _root_problems),
     ("student sources baselines", _clash_problems),

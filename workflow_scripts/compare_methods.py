@@ -36,9 +36,7 @@ def main(job: ComparisonJob, files: ComparisonFiles, chosen: Path | None, folder
     better = clearly_better(answers, job.reference, draws=job.draws)
     said = verdict(table, better, job.reference)
     covered = what_intervals_cover(table, answers[0].right.shape[1])
-    publish_table(
-        table, folder / "comparison.csv", decimals=DECIMALS, caption=f"{said} {covered}"
-    )
+    publish_table(table, folder / "comparison.csv", decimals=DECIMALS, caption=f"{said} {covered}")
     save(draw_comparison(table, job.reference), folder / "figures/comparison")
     facts = {"verdict": said, "intervals": covered, "reference": job.reference}
     (folder / "verdict.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False))

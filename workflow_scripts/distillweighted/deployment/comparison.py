@@ -166,11 +166,11 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
     main = next(part for part in (handed, weighted, distilled) if len(part)).iloc[0]
     base = rows.loc[reference]
     size = f"{abs(main['difference']):.1f} points"
-    interval = f"95 % interval {_signed(main['difference_low'])} to {_signed(main['difference_high'])}"
-    which = "better" if main["difference"] > 0 else "worse"
-    compared = (
-        f"{main['label']} reaches {main['accuracy']:.1f} %, {base['label']} {base['accuracy']:.1f} %"
+    interval = (
+        f"95 % interval {_signed(main['difference_low'])} to {_signed(main['difference_high'])}"
     )
+    which = "better" if main["difference"] > 0 else "worse"
+    compared = f"{main['label']} reaches {main['accuracy']:.1f} %, {base['label']} {base['accuracy']:.1f} %"
     if main["difference_low"] > 0:
         first = f"Distillation helped: {compared}, {size} better ({interval})."
     elif main["difference_high"] < 0:

@@ -51,7 +51,9 @@ class Evaluation:
     """float64 [bins, 3]: images, confidence, accuracy (`intervals.calibration`)."""
 
     @classmethod
-    def of(cls, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Evaluation:
+    def of(
+        cls, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+    ) -> Evaluation:
         """The evaluation of probabilities float [n, C] against labels int [n], n > 0."""
         confusion = np.zeros((len(classes), len(classes)), np.int64)
         np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)

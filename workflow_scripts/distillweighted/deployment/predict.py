@@ -201,7 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument("--csv", metavar="FILE", help="write image, label, confidence there")
     default = Path(__file__).resolve().with_name("model.onnx")
-    parser.add_argument("--model", metavar="FILE", default=default, help="default: beside this file")
+    parser.add_argument(
+        "--model", metavar="FILE", default=default, help="default: beside this file"
+    )
     options = parser.parse_args(arguments)
     try:
         model, paths = Model(options.model), list_images(options.images)

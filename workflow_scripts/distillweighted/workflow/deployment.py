@@ -31,8 +31,11 @@ DEPLOYABLE = (
 )
 """Methods that have one student a seed, in the order of the comparison."""
 
-EXPORTED = ("model.safetensors", "model.onnx", "model.pt2", "predict.py", "predictions.csv")
-"""What is handed over; `export_student` makes it."""
+HANDED_OVER = (
+    *("model.safetensors", "model.onnx", "model.pt2", "predict.py", "predictions.csv"),
+    *("comparison.csv", "comparison.md", "model_card.md", "report.html"),
+)
+"""The files of a target's folder that a person looks for."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ class Deployment:
         found: dict[str, tuple[str, ComparedMethod]] = {}
         for student in self.rows(target):
             for method in self._names(student):
-                distils = OBJECTIVES[student.recipe.facts.objective].pseudo_labels
+                # A student of a probe's labels is distillation's rival, whatever trains it.
+                objective = OBJECTIVES[student.recipe.facts.objective]
+                distils = objective.pseudo_labels and method != "probe_labels"
                 label = _label(method)
                 if student.architecture != self._architecture:
                     label = f"{label} ({student.architecture})"
@@ -110,12 +115,23 @@ class Deployment:
     def candidates(self, target: str) -> list[str]:
         """Recipes of the students that may be handed over: one, or those of a choice to come."""
         method = self.deployed(target)
-        own = [row for row in self.rows(target) if row.architecture == self._architecture]
         if method is None:
-            return sorted(row.recipe.name for row in own)
+            own = [m for m in self.methods(target) if m.method in DEPLOYABLE]
+            return sorted(m.recipe for m in own if m.recipe is not None)
         if method.recipe is None:
-            return sorted(row.recipe.name for row in own if row.recipe.source is not None)
+            return sorted(r.recipe.name for r in self.rows(target) if r.recipe.source is not None)
         return [method.recipe]
+
+    def candidate_files(self, target: str, file: str) -> list[str]:
+        """This file of each candidate."""
+        paths = self.run.paths
+        return [paths.student(target, r, self.replicate, file) for r in self.candidates(target)]
+
+    def candidate_weights(self, target: str) -> dict[str, str]:
+        """Files of weights over the sources of the candidates that have one, by recipe."""
+        students = (self.run.student(target, r, self.replicate) for r in self.candidates(target))
+        found = {s.recipe.name: self.run.weights_path(s) for s in students}
+        return {recipe: path for recipe, path in found.items() if path is not None}
 
     def choice_kind(self, target: str) -> str:
         """What chooses among the candidates: fixed, nearest or chosen."""
@@ -143,9 +159,33 @@ class Deployment:
                 recipes.add(method.recipe)
         return [(recipe, name) for recipe in sorted(recipes) for name in self.replicates]
 
-    def needs_nearest(self, target: str) -> bool:
-        """Whether the comparison has to know the nearest source."""
-        return any(method.recipe is None for method in self.methods(target))
+    def compared_files(self, target: str, file: str) -> list[str]:
+        """This file of each student that the comparison may read."""
+        paths = self.run.paths
+        return [paths.student(target, r, n, file) for r, n in self.compared_students(target)]
+
+    def nearest_files(self, target: str) -> list[str]:
+        """The weights that name the nearest source, one a replicate; none where none is asked."""
+        if all(method.recipe is not None for method in self.methods(target)):
+            return []
+        return [self.run.paths.nearest(target, name) for name in self.replicates]
+
+    def has_probe(self, target: str) -> bool:
+        """Whether there is a linear probe on the nearest source, with what it says of test images."""
+        return False
+
+    def probe_files(self, target: str) -> list[str]:
+        """The linear probes, one a replicate; none where there are none."""
+        names = self.replicates if self.has_probe(target) else []
+        return [self.run.paths.probe(target, name) for name in names]
+
+    def source_facts(self, target: str) -> list[str]:
+        """meta.json of the target's sources."""
+        return [self.run.paths.model_facts(source.name) for source in self.run.admissible(target)]
+
+    def ranking_files(self, target: str) -> list[str]:
+        """The ranking of the target's sources as text and as a figure; none where none is made."""
+        return []
 
     def files(self, *names: str) -> list[str]:
         """These files of every target's student."""
@@ -167,7 +207,7 @@ class Deployment:
             device=config["device"],
         )
 
-    def comparison(self, target: str, *, probe: bool) -> ComparisonJob:
+    def comparison(self, target: str) -> ComparisonJob:
         """What the job that compares a target's methods is told."""
         deployed = self.deployed(target)
         return ComparisonJob(
@@ -176,7 +216,7 @@ class Deployment:
             methods=tuple(self.methods(target)),
             reference=self.reference(target),
             deployed=None if deployed is None else deployed.method,
-            probe=probe,
+            probe=self.has_probe(target),
             draws=10_000,
         )
 

@@ -108,7 +108,7 @@ rule describe_student:
     params:
         code=code_of("describe_student"),
         job=lambda wc: RUN.deployment.description(wc.target, COMMAND).as_params(),
-        candidates=lambda wc: RUN.deployment.candidates(wc.target),
+        candidates=lambda wc: RUN.deployment.candidates,
         weights=lambda wc: RUN.deployment.candidate_weights(wc.target),
     script:
         "../workflow_scripts/describe_student.py"

@@ -14,24 +14,23 @@ from distillweighted.deployment.comparison import (
 )
 from distillweighted.deployment.figures import draw_comparison
 from distillweighted.deployment.jobs import ComparisonJob
+from distillweighted.files.tables import read_facts
 
 DECIMALS = {"p_mcnemar": 3, "gmacs": 4, "parameters": 0}
 
 
-def main(job: ComparisonJob, files: ComparisonFiles, chosen: Path | None, folder: Path) -> None:
+def main(job: ComparisonJob, files: ComparisonFiles, export: Path, folder: Path) -> None:
     """Write comparison.csv, .md and .tex, the figure, and the verdict as verdict.json.
 
     Args:
         job: What is compared.
         files: What it is read from.
-        chosen: export.json of the student that validation data chose; None where none did.
+        export: export.json of the student that is handed over.
         folder: Where to.
     """
     answers = read_answers(job, files)
-    deployed = job.deployed
-    if chosen is not None:
-        recipe = json.loads(chosen.read_text())["recipe"]
-        deployed = next((m.method for m in job.methods if m.recipe == recipe), None)
+    recipe = read_facts(export, ("recipe",))["recipe"]
+    deployed = next((m.method for m in job.methods if m.recipe == recipe), None)
     table = compare(answers, job.reference, deployed, draws=job.draws)
     better = clearly_better(answers, job.reference, draws=job.draws)
     said = verdict(table, better, job.reference)
@@ -58,6 +57,6 @@ if "snakemake" in globals():
                 probes=dict(zip(job.replicates, map(Path, inputs.probes))),
                 sources={Path(path).parent.name: Path(path) for path in inputs.sources},
             ),
-            Path(inputs.export) if job.deployed is None else None,
+            Path(inputs.export),
             Path(snakemake.output.csv).parent,
         )

@@ -70,7 +70,7 @@ def model_card(of: Description) -> str:
                 ("command", of.job.command),
                 ("recipe", f"{of.recipe}, replicate {export['replicate']}"),
                 ("start", of.job.initialization),
-                ("training", f"{of.job.steps} steps, lambda = {of.job.lam:g}"),
+                ("training", training(of)),
                 ("versions", versions(of)),
             ]
         ),
@@ -103,6 +103,17 @@ def cost_rows(of: Description) -> list[tuple[str, str]]:
             f"{', '.join(differences)}",
         ),
     ]
+
+
+def training(of: Description) -> str:
+    """What it was trained with."""
+    metrics = of.metrics
+    said = [f"{metrics['steps']} steps"]
+    if (rate := metrics.get("learning_rate")) is not None:
+        said.append(f"learning rate {rate:g}")
+    if (lam := metrics.get("lambda")) is not None:
+        said.append(f"lambda {lam:g}")
+    return ", ".join(said)
 
 
 def versions(of: Description) -> str:

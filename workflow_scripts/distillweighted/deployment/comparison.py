@@ -1,7 +1,7 @@
 """The comparison that a user needs: every method on the same test images, against transfer.
 
-A method's students of several seeds count as one: an image is right for it to the share of seeds that
-get it right.
+A method's students of several seeds count as one: an image is right for it to the share of seeds
+that get it right.
 """
 
 from __future__ import annotations

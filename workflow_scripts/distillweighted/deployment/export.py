@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +19,19 @@ import torch
 from distillweighted import __version__
 from distillweighted.batches.forward import predict
 from distillweighted.batches.views import RESIZE_RATIO, View, make_view
-from distillweighted.deployment import predict as script
 from distillweighted.deployment.jobs import ExportJob
 from distillweighted.deployment.latency import cpu_name, latency_ms
 from distillweighted.deployment.programs import Deployed, largest_differences, write_programs
+from distillweighted.deployment.script import standalone_script
 from distillweighted.errors import DamagedError
-from distillweighted.files.tables import read_facts, read_table, write_table
+from distillweighted.files.tables import read_table, write_table
 from distillweighted.files.tensors import save_tensors
 from distillweighted.networks.devices import choose_device
 from distillweighted.networks.model_files import load_model
-from distillweighted.similarity.tables import read_weights
+from distillweighted.tasks.own.images import colour_of
 from distillweighted.tasks.pools import Pool, open_pool
 from distillweighted.tasks.prepared import read_image_names, read_meta
+from distillweighted.training.choice import read_deployed
 from distillweighted.training.student_files import link_file
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def export_student(
     differences = largest_differences(deployed, _some_images(test, view), **programs)
     log.info("largest difference of a probability: %s", differences)
     link_file(path, folder / "model.safetensors")
-    shutil.copyfile(Path(script.__file__), folder / "predict.py")
+    (folder / "predict.py").write_text(standalone_script(), encoding="utf-8")
     facts = {
         **said,
         "replicate": job.replicate,
@@ -152,11 +152,7 @@ def chosen_recipe(job: ExportJob, choice: Path | None) -> str:
     if choice is None:
         (recipe,) = job.candidates
         return recipe
-    if job.choice == "nearest":
-        weights = dict(sorted(read_weights(choice).items()))
-        recipe = f"distill_single-{max(weights, key=weights.__getitem__)}"
-    else:
-        recipe = read_facts(choice, ("recipe",))["recipe"]
+    recipe = read_deployed(choice)
     if recipe not in job.candidates:
         raise DamagedError(
             choice, f"it chooses '{recipe}', and the students are {', '.join(job.candidates)}"
@@ -194,17 +190,8 @@ def preparation_of(job: ExportJob, task: Mapping[str, Any]) -> dict[str, Any]:
         "size": size,
         "stored_side": task.get("longest_shorter_side"),
         "shorter_side": shorter,
-        "background": _colour(task.get("background") or "white"),
+        "background": list(colour_of(task.get("background", "white"))),
     }
-
-
-def _colour(background: str | list[int]) -> list[int]:
-    """A colour as red, green and blue, 0 to 255."""
-    from PIL import ImageColor
-
-    if isinstance(background, str):
-        return list(ImageColor.getrgb(background)[:3])
-    return list(background)
 
 
 def _some_images(test: Pool, view: View) -> np.ndarray:

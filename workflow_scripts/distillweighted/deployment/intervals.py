@@ -29,8 +29,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of the mean of some values, resampled with replacement.
 
-    What is resampled are images; a mean depends only on how often each value was drawn, so that many
-    images with few values cost no more than few.
+    What is resampled are images; a mean depends only on how often each value was drawn, so that
+    many images with few values cost no more than few.
 
     Args:
         values: float [n], one an image.
@@ -78,6 +78,6 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 10
 
 
 def expected_calibration_error(table: np.ndarray) -> float:
-    """Mean distance of confidence and accuracy over the images of a table of `calibration`, 0..1."""
+    """Mean distance of confidence and accuracy, 0..1, over the images of a table of `calibration`."""
     count, confidence, right = table[table[:, 0] > 0].T
     return float((count * np.abs(confidence - right)).sum() / count.sum())

@@ -23,11 +23,8 @@ class ExportJob(Job):
     """The replicate whose student is exported."""
 
     candidates: tuple[str, ...]
-    """Recipes of the students that it may be, in the order of their files."""
-
-    choice: str
-    """What says which: fixed (there is one candidate), nearest (a file of weights: the single-source
-    student of the source with the most) or chosen (a file that names the recipe)."""
+    """Recipes of the students that it may be, in the order of their files; of several, a file of a
+    choice names one."""
 
     view: Mapping[str, Any]
     """How images become what the network sees: arguments of `batches.views.make_view`."""
@@ -74,9 +71,6 @@ class ComparisonJob(Job):
     """The method that all are compared with, transfer from the same start; None if it is not in the
     grid."""
 
-    deployed: str | None
-    """The method whose student is handed over; None where validation data choose."""
-
     probe: bool
     """Whether there is a linear probe on the nearest source."""
 
@@ -101,12 +95,6 @@ class DescriptionJob(Job):
 
     initialization: str
     """What the student started from, in words."""
-
-    lam: float
-    """lambda of eq. 1."""
-
-    steps: int
-    """Steps of its training."""
 
     command: str
     """What makes it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distillweighted.deployment.card import INTENDED_USE, LIMITS, cost_rows, versions
+from distillweighted.deployment.card import INTENDED_USE, LIMITS, cost_rows, training, versions
 from distillweighted.deployment.description import Description
 from distillweighted.deployment.page_style import CSS
 from distillweighted.deployment.pictures import Shown, figure, sheet, table
@@ -176,7 +176,7 @@ def _facts(of: Description) -> str:
         ("command", of.job.command),
         ("recipe", f"{of.recipe}, replicate {of.export['replicate']}"),
         ("start", of.job.initialization),
-        ("training", f"{of.job.steps} steps, lambda = {of.job.lam:g}"),
+        ("training", training(of)),
         ("versions", versions(of)),
     ]
     sources = [[s.name, number(s.weight, 3), macs(s.gmacs), s.licence] for s in of.sources]

@@ -74,15 +74,12 @@ def figure(path: Path, description: str, width: int) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, bold: int | None = None) -> str:
     """A table as HTML, the row `bold` in bold; wide ones scroll by themselves."""
     top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
-    body = "".join(
-        f"<tr{' class="bold"' if i == bold else ''}>"
-        + "".join(f"<td>{_text(cell)}</td>" for cell in row)
-        + "</tr>"
-        for i, row in enumerate(rows)
-    )
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    body = ""
+    for i, row in enumerate(rows):
+        cells = "".join(f"<td>{_text(cell)}</td>" for cell in row)
+        body += f'<tr class="bold">{cells}</tr>' if i == bold else f"<tr>{cells}</tr>"
+    inside = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide"><table>{inside}</table></div>'
 
 
 def _data_uri(kind: str, content: bytes) -> str:

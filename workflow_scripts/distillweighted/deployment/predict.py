@@ -3,10 +3,11 @@
 
     python predict.py IMAGE_OR_FOLDER ... [--csv predictions.csv] [--model model.onnx]
 
-It needs Python 3.9 or newer, onnxruntime, NumPy and Pillow, and nothing else. Classes, image size and
-how images are prepared are read from the model. A folder stands for all images in it and below it.
-Prints a line an image: its path, its class, and the model's probability of that class; `--csv` writes
-a table (image, label, confidence) instead. What is no image is reported, and the exit status is 1.
+It needs Python 3.11 or newer, onnxruntime, NumPy and Pillow, and nothing else. Classes, image size
+and how images are prepared are read from the model. A folder stands for all images in it and below.
+Prints a line for each image: its path, its class, and the model's probability of that class;
+`--csv` writes a table (image, label, confidence) instead. Files that are no images are named, the
+others classified all the same; the exit status is 1 then.
 """
 
 from __future__ import annotations
@@ -20,24 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+from distillweighted.tasks.own.images import UnreadableError, large_images, read_image
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Endings, in small letters, of the files that count as images in a folder."""
 
-PASSED_OVER = {"__macosx", "thumbs.db"}
-"""Names, in small letters, of folders and files that are never images; those with a dot first are
-passed over too."""
+JUNK = ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir")
+"""What systems leave in folders, in small letters, beside names that begin with a dot."""
 
 BATCH = 16
 """Images that the model sees at once."""
 
-# A camera's or a scanner's image may have more pixels than Pillow takes for an attack.
-Image.MAX_IMAGE_PIXELS = None
-
-
-class NoImageError(ValueError):
-    """A file that cannot be read as an image; the message names it."""
+AS_IT_IS = 2**24
+"""A shorter side that no image has: one that is to stay as it is has at most this one."""
 
 
 class Model:
@@ -69,97 +66,60 @@ class Model:
         """Probabilities float32 [n, classes] of prepared images, uint8 [n, 3, size, size]."""
         return self._session.run(["probabilities"], {"images": images})[0]
 
-    def classify(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str, float] | NoImageError]:
-        """Path, class and confidence of every image, in order; an error where one cannot be read."""
+    def classify(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str, float] | str]:
+        """Path, class and confidence of each image, in order; why not where it cannot be read."""
         for start in range(0, len(paths), BATCH):
-            prepared = [self._try(path) for path in paths[start : start + BATCH]]
+            some = paths[start : start + BATCH]
+            prepared = [self._try(path) for path in some]
             images = [image for image in prepared if isinstance(image, np.ndarray)]
             rows = iter(self.probabilities(np.stack(images)) if images else ())
-            for path, image in zip(paths[start:], prepared):
-                if isinstance(image, NoImageError):
+            for path, image in zip(some, prepared):
+                if isinstance(image, str):
                     yield image
                     continue
                 row = next(rows)
                 yield path, self.classes[int(row.argmax())], float(row.max())
 
-    def _try(self, path: Path) -> np.ndarray | NoImageError:
+    def _try(self, path: Path) -> np.ndarray | str:
         try:
-            return prepare(read_image(path, self.preparation["background"]), self.preparation)
-        except NoImageError as error:
-            return error
-        except ValueError as error:
-            return NoImageError(f"{path}: {error}")
+            return prepare(path, self.preparation)
+        except UnreadableError as error:
+            return f"{path}: {error}"
 
 
-def read_image(path: str | Path, background: Sequence[int] = (255, 255, 255)) -> Image.Image:
-    """An image file as an RGB image, upright, on a background where it is transparent.
-
-    Of several frames, the first; 16-bit greys are scaled to 8 bits.
-
-    Raises:
-        NoImageError: Where it is no image, or a broken one.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return _as_rgb(ImageOps.exif_transpose(image), tuple(background))
-    except FileNotFoundError:
-        raise NoImageError(f"{path}: there is no such file") from None
-    except Exception as error:  # Pillow's readers raise anything for a broken file
-        raise NoImageError(f"{path}: it cannot be read as an image ({error})") from error
-
-
-def _as_rgb(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        image = Image.new("RGBA", layer.size, (*background, 255))
-        image.alpha_composite(layer)
-    return image.convert("RGB")
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Greys of 16 bits as 8, uint8 [h, w]."""
-    return (np.clip(values, 0, 65535).astype(np.uint32) // 256).astype(np.uint8)
-
-
-def prepare(image: Image.Image, preparation: dict[str, Any]) -> np.ndarray:
-    """What the model sees of an RGB image, uint8 [3, size, size].
+def prepare(path: str | Path, preparation: dict[str, Any]) -> np.ndarray:
+    """What the model sees of an image file, uint8 [3, size, size].
 
     Args:
-        image: The image.
-        preparation: `size`, the side of what the model sees; `stored_side`, the longest shorter side
-            that the image is first brought to; `shorter_side`, that from which the middle is cut
-            out. Where the last is null, the image must have the size already.
+        path: The file.
+        preparation: `size`, the side of what the model sees; `stored_side`, the longest shorter
+            side that an image is first brought to; `shorter_side`, that from which the middle is
+            cut out; `background`, the colour behind transparent pixels. Where `shorter_side` is
+            null, the image must have the size already.
 
     Raises:
-        ValueError: Where it does not.
+        UnreadableError: Where it cannot be read, or does not have that size.
     """
-    size, stored, shorter = (preparation[k] for k in ("size", "stored_side", "shorter_side"))
+    from PIL import Image
+
+    size, shorter = preparation["size"], preparation["shorter_side"]
+    side, background = preparation["stored_side"] or AS_IT_IS, tuple(preparation["background"])
+    with large_images():
+        image = Image.fromarray(read_image(str(path), background=background, side=side))
     if shorter is None:
         if image.size != (size, size):
-            raise ValueError(
-                f"it has {image.size[0]} x {image.size[1]} pixels; this model reads images of "
+            raise UnreadableError(
+                f"it has {image.width} x {image.height} pixels; this model reads images of "
                 f"{size} x {size}"
             )
     else:
-        if stored is not None and min(image.size) > stored:
-            image = _resize(image, stored)
-        image = _resize(image, shorter)
-        left, top = (round((side - size) / 2) for side in image.size)
+        least = min(image.size)
+        if least != shorter:
+            resized = tuple(length * shorter // least for length in image.size)
+            image = image.resize(resized, Image.Resampling.BILINEAR)
+        left, top = (round((length - size) / 2) for length in image.size)
         image = image.crop((left, top, left + size, top + size))
     return np.ascontiguousarray(np.asarray(image, np.uint8).transpose(2, 0, 1))
-
-
-def _resize(image: Image.Image, shorter: int) -> Image.Image:
-    """An image with another shorter side; the longer one is rounded down."""
-    width, height = image.size
-    least = min(width, height)
-    if least == shorter:
-        return image
-    size = (width * shorter // least, height * shorter // least)
-    return image.resize(size, Image.Resampling.BILINEAR)
 
 
 def list_images(arguments: Sequence[str]) -> list[Path]:
@@ -179,20 +139,20 @@ def list_images(arguments: Sequence[str]) -> list[Path]:
         inside = sorted(
             file
             for file in path.rglob("*")
-            if file.suffix.lower() in ENDINGS
+            if file.name.lower().endswith(ENDINGS)
             and file.is_file()
             and not any(_is_passed_over(part) for part in file.relative_to(path).parts)
         )
         if not inside:
             raise FileNotFoundError(
-                f"{argument}: there is no image in this folder ({', '.join(sorted(ENDINGS))})"
+                f"{argument}: there is no image in this folder ({', '.join(ENDINGS)})"
             )
         found += inside
     return found
 
 
 def _is_passed_over(name: str) -> bool:
-    return name.startswith(".") or name.lower() in PASSED_OVER
+    return name.startswith(".") or name.lower() in JUNK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -212,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     rows, failed = [], 0
     for answer in model.classify(paths):
-        if isinstance(answer, NoImageError):
+        if isinstance(answer, str):
             failed += 1
             print(answer, file=sys.stderr)
             continue

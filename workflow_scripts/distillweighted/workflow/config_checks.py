@@ -5,10 +5,10 @@ Each check reads a few top-level keys and yields the problems that it finds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from distillweighted.methods import METHODS
 from distillweighted.networks.architectures import (
     TORCHVISION,
     describe_unknown,
@@ -24,9 +24,16 @@ from distillweighted.sources.zoo import (
     list_sources,
     start_name,
 )
-from distillweighted.tasks.registry import list_tasks
-from distillweighted.workflow.deployment import AUTO, DEPLOYABLE
+from distillweighted.tasks.registry import (
+    KNOWN_TASKS,
+    PublishedTask,
+    Task,
+    list_tasks,
+    target_names,
+)
+from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
+from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
     batch_problems,
@@ -94,36 +101,75 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     allowed = [
         name for name, task in tasks.items() if task.role != "generalist" and not task.multi_label
     ]
-    for i, name in enumerate(config["targets"]):
+    for i, name in enumerate(target_names(config)):
+        if not isinstance(config["targets"][i], str):
+            continue
         if name in tasks and tasks[name].multi_label:
             text = f"'{name}' has several labels an image; such a task can only be a source's"
             yield Problem(f"targets.{i}", text)
         elif name not in allowed:
             yield unknown_name(f"targets.{i}", name, allowed, "target")
+    yield from own_target_problems(config)
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    tasks = list_tasks(config)
-    origins = {name for name, origin in ORIGINS.items() if origin.serves_sources}
+    found = False
     for i, group in enumerate(config["sources"]):
-        if group["from"] not in origins:
-            yield unknown_name(f"sources.{i}.from", group["from"], origins, "origin")
-        for k, name in enumerate(group["architectures"]):
-            if not is_known(name):
-                yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
-        for k, name in enumerate(group["tasks"]):
-            if name not in tasks:
-                yield unknown_name(f"sources.{i}.tasks.{k}", name, tasks, "task")
-    names = [source.name for source in list_sources(config)]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+        for key, text in _group_of_sources_problems(group, KNOWN_TASKS):
+            found = True
+            yield Problem(f"sources.{i}.{key}", text)
+    if found:
+        return
+    sources = list_sources(config)
+    names = Counter(source.name for source in sources)
+    for name in sorted(name for name, count in names.items() if count > 1):
+        if any(ORIGINS[s.origin].own_input for s in sources if s.name == name):
+            text = f"two sources are called {show(name)}; give one of them another `name`"
+            yield Problem("sources", text)
+        else:
+            yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+
+
+def _group_of_sources_problems(
+    group: Mapping[str, Any], tasks: Mapping[str, Task]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with an entry of `sources`: pairs of a key in it and a text."""
+    origins = {name: origin for name, origin in ORIGINS.items() if origin.serves_sources}
+    if group["from"] not in origins:
+        yield unknown_name("from", group["from"], origins, "origin")
+        return
+    origin, broken = origins[group["from"]], False
+    allowed = {"from", *origin.required, *origin.optional}
+    for key in origin.required:
+        if key not in group:
+            broken = True
+            yield key, f"missing (from: {origin.name} needs it)"
+    for key in group:
+        # This one has a default, which is in every entry.
+        if key not in allowed and (key, group[key]) != ("multi_label_outputs", "softmax"):
+            broken = True
+            known = ", ".join(sorted(allowed - {"from"}))
+            yield key, f"from: {origin.name} does not take this key (allowed: {known})"
+    for k, name in enumerate(group.get("architectures", ())):
+        if not is_known(name):
+            broken = True
+            yield f"architectures.{k}", describe_unknown(name)
+    if "architecture" in group and not is_known(group["architecture"]):
+        broken = True
+        yield "architecture", describe_unknown(group["architecture"])
+    for k, name in enumerate(group.get("tasks", ())):
+        if name not in tasks:
+            broken = True
+            yield unknown_name(f"tasks.{k}", name, tasks, "task")
+    if origin.problems is not None and not broken:
+        yield from origin.problems(group)
 
 
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*list_tasks(config), *CHOSEN_STARTS, IMAGENET}
+    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
     architecture = student["architecture"]
@@ -132,17 +178,11 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
 
 
-def _deploy_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    allowed = [name for name in DEPLOYABLE if name in METHODS] + [AUTO]
-    if (name := config["student"]["deploy"]) not in allowed:
-        yield unknown_name("student.deploy", name, allowed, "method with one student a seed")
-
-
 def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name = config["student"]["initialization"]
     if name == "nearest_source":
         yield from _nearest_source_problems(config)
-    if name in config["targets"]:
+    if name in target_names(config):
         yield Problem(
             "student.initialization",
             f"'{name}' is a target; a student may not start from a model that was trained on its "
@@ -156,7 +196,7 @@ def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             text = "a student that starts from its nearest source is no baseline (allowed: false)"
             yield Problem(f"baselines.{key}", text)
     student = config["student"]["architecture"]
-    for target in config["targets"]:
+    for target in target_names(config):
         if student not in {source.architecture for source in admissible_sources(config, target)}:
             yield Problem(
                 "student.initialization",
@@ -182,7 +222,7 @@ def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    known = {name for group in config["sources"] for name in group["architectures"]}
+    known = {source.architecture for source in list_sources(config)}
     for i, name in enumerate(config["baselines"]["source_architectures"] or []):
         if name not in known:
             path = f"baselines.source_architectures.{i}"
@@ -191,16 +231,16 @@ def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _figure_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, name in enumerate(config["figures"]["fig1_targets"] or []):
-        if name not in config["targets"]:
-            yield unknown_name(f"figures.fig1_targets.{i}", name, config["targets"], "target")
+        if name not in target_names(config):
+            yield unknown_name(f"figures.fig1_targets.{i}", name, target_names(config), "target")
 
 
 def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, group in enumerate(config["figures"]["target_groups"]):
         for k, name in enumerate(group["targets"]):
-            if name not in config["targets"]:
+            if name not in target_names(config):
                 path = f"figures.target_groups.{i}.targets.{k}"
-                yield unknown_name(path, name, config["targets"], "target")
+                yield unknown_name(path, name, target_names(config), "target")
     if config["figures"]["target_groups"] and not config["baselines"]["in_transfer"]:
         text = "the table of groups shows improvements over IN+Transfer (allowed: true)"
         yield Problem("baselines.in_transfer", text)
@@ -208,17 +248,19 @@ def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     sources = list_sources(config)
-    known = {source.name for source in sources} | {source.task for source in sources}
+    known = {source.name for source in sources} | {source.task for source in sources} - {""}
     for i, entry in enumerate(config["exclude"]):
-        if entry["target"] not in config["targets"]:
-            yield unknown_name(f"exclude.{i}.target", entry["target"], config["targets"], "target")
+        if entry["target"] not in target_names(config):
+            yield unknown_name(
+                f"exclude.{i}.target", entry["target"], target_names(config), "target"
+            )
         for k, name in enumerate(entry["sources"]):
             if name not in known:
                 yield unknown_name(f"exclude.{i}.sources.{k}", name, known, "source or source task")
 
 
 def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    for i, target in enumerate(config["targets"]):
+    for i, target in enumerate(target_names(config)):
         if not admissible_sources(config, target):
             yield Problem(
                 f"targets.{i}",
@@ -229,7 +271,7 @@ def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def fewest_sources(config: Mapping[str, Any]) -> tuple[int, str]:
     """The smallest number of sources that any target has, and that target."""
-    return min((len(admissible_sources(config, name)), name) for name in config["targets"])
+    return min((len(admissible_sources(config, name)), name) for name in target_names(config))
 
 
 def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -247,18 +289,18 @@ def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
     trained = {student.target for student in list_students(config)}
-    for target in config["targets"]:
+    for target in target_names(config):
         if target not in trained:
             yield Problem("methods", f"no student of target '{target}'; switch a method on")
 
 
 def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
     """The data sets whose images a run needs: targets, and tasks that it trains models on."""
-    tasks = [*config["targets"]]
+    tasks = [*target_names(config)]
     tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
     tasks.append(config["student"]["initialization"])
     known = list_tasks(config)
-    return [t for t in dict.fromkeys(tasks) if t in known and not known[t].generated]
+    return [t for t in dict.fromkeys(tasks) if isinstance(known.get(t), PublishedTask)]
 
 
 def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -266,7 +308,9 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if tasks and config["data_root"] is None:
         text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
         yield Problem("data_root", text)
-    reasons = [s.name for s in list_sources(config) if not ORIGINS[s.origin].trained]
+    # Models of the user's own may lie anywhere.
+    needing = {name for name, o in ORIGINS.items() if not (o.trained or o.own_input or o.outside)}
+    reasons = [s.name for s in list_sources(config) if s.origin in needing]
     if config["student"]["initialization"] == IMAGENET:
         reasons.append("the ImageNet weights that students start from")
     if config["training"]["sources"]["initialization"] == IMAGENET:
@@ -280,9 +324,9 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
+    ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
     ("student", _student_problems),
-    ("student", _deploy_problems),
     ("student targets sources exclude baselines", _initialization_problems),
     ("data_root models_root targets sources student training", _root_problems),
     ("student sources baselines", _clash_problems),
@@ -293,6 +337,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
+    ("choice exclude targets sources methods baselines student seeds training", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),

@@ -15,13 +15,11 @@ from distillweighted.deployment.jobs import (
 )
 from distillweighted.methods import METHODS
 from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.workflow.choice_checks import AUTO
 from distillweighted.workflow.grid import PlannedStudent
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
-
-AUTO = "auto"
-"""The value of `student.deploy` that leaves the choice to validation data."""
 
 NEAREST, EQUAL = "distill_nearest", "distill_equal"
 
@@ -93,61 +91,45 @@ class Deployment:
         name = "finetune_selected_source" if chosen else "in_transfer"
         return name if name in names else None
 
-    def deployed(self, target: str) -> ComparedMethod | None:
-        """The method whose student is handed over; None where validation data choose.
+    @property
+    def deployed(self) -> str | None:
+        """The recipe whose student is handed over; None where validation images choose it.
 
         Raises:
             ValueError: Where the grid lacks it; says what there is.
         """
-        wanted = self.run.config["student"]["deploy"]
-        if wanted == AUTO:
-            return None
-        methods = [m for m in self.methods(target) if m.method in DEPLOYABLE]
-        for method in methods:
-            if method.method == wanted:
-                return method
-        raise ValueError(
-            f"student.deploy: '{wanted}' is not trained for target '{target}' (allowed: "
-            f"{', '.join([*(m.method for m in methods), AUTO])}; methods and baselines switch on "
-            "others)"
-        )
+        wanted, recipe = self.run.config["student"]["deploy"], self.run.deployed_recipe
+        if recipe is None and wanted != AUTO:
+            allowed = ", ".join([*self.run.deployable, AUTO])
+            raise ValueError(
+                f"student.deploy: '{wanted}' is not trained, so that no student can be handed over "
+                f"(allowed: {allowed}; keys of `methods` and `baselines` switch on others)"
+            )
+        return recipe
 
-    def candidates(self, target: str) -> list[str]:
-        """Recipes of the students that may be handed over: one, or those of a choice to come."""
-        method = self.deployed(target)
-        if method is None:
-            own = [m for m in self.methods(target) if m.method in DEPLOYABLE]
-            return sorted(m.recipe for m in own if m.recipe is not None)
-        if method.recipe is None:
-            return sorted(r.recipe.name for r in self.rows(target) if r.recipe.source is not None)
-        return [method.recipe]
+    @property
+    def candidates(self) -> list[str]:
+        """Recipes of the students that may be handed over: one, or those to choose from."""
+        if self.deployed is not None:
+            return [self.deployed]
+        return [recipe.name for recipe in self.run.deployable.values()]
+
+    def choice_files(self, target: str) -> list[str]:
+        """The file of the choice, which says which candidate it is; none without a choice."""
+        if self.run.config["choice"] is None:
+            return []
+        return [self.run.paths.choice(target, self.replicate)]
 
     def candidate_files(self, target: str, file: str) -> list[str]:
         """This file of each candidate."""
         paths = self.run.paths
-        return [paths.student(target, r, self.replicate, file) for r in self.candidates(target)]
+        return [paths.student(target, r, self.replicate, file) for r in self.candidates]
 
     def candidate_weights(self, target: str) -> dict[str, str]:
         """Files of weights over the sources of the candidates that have one, by recipe."""
-        students = (self.run.student(target, r, self.replicate) for r in self.candidates(target))
+        students = (self.run.student(target, r, self.replicate) for r in self.candidates)
         found = {s.recipe.name: self.run.weights_path(s) for s in students}
         return {recipe: path for recipe, path in found.items() if path is not None}
-
-    def choice_kind(self, target: str) -> str:
-        """What chooses among the candidates: fixed, nearest or chosen."""
-        method = self.deployed(target)
-        if method is None:
-            return "chosen"
-        return "nearest" if method.recipe is None else "fixed"
-
-    def choice_files(self, target: str) -> list[str]:
-        """The file that says which candidate it is; none where there is one."""
-        paths = self.run.paths
-        return {
-            "fixed": [],
-            "nearest": [paths.nearest(target, self.replicate)],
-            "chosen": [paths.choice(target, self.replicate)],
-        }[self.choice_kind(target)]
 
     def compared_students(self, target: str) -> list[tuple[str, str]]:
         """Recipe and replicate of every student that the comparison may read."""
@@ -171,7 +153,7 @@ class Deployment:
         return [self.run.paths.nearest(target, name) for name in self.replicates]
 
     def has_probe(self, target: str) -> bool:
-        """Whether there is a linear probe on the nearest source, with what it says of test images."""
+        """Whether there is a linear probe on the nearest source that was asked about test images."""
         return False
 
     def probe_files(self, target: str) -> list[str]:
@@ -200,8 +182,7 @@ class Deployment:
             run=config["name"],
             target=target,
             replicate=self.replicate,
-            candidates=tuple(self.candidates(target)),
-            choice=self.choice_kind(target),
+            candidates=tuple(self.candidates),
             view=task.view(config),
             image_size=task.image_size(config),
             device=config["device"],
@@ -209,13 +190,11 @@ class Deployment:
 
     def comparison(self, target: str) -> ComparisonJob:
         """What the job that compares a target's methods is told."""
-        deployed = self.deployed(target)
         return ComparisonJob(
             target=target,
             replicates=tuple(self.replicates),
             methods=tuple(self.methods(target)),
             reference=self.reference(target),
-            deployed=None if deployed is None else deployed.method,
             probe=self.has_probe(target),
             draws=10_000,
         )
@@ -227,8 +206,6 @@ class Deployment:
             run=config["name"],
             target=target,
             initialization=config["student"]["initialization"],
-            lam=config["training"]["lambda"],
-            steps=config["training"]["steps"],
             command=command,
         )
 

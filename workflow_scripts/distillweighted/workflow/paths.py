@@ -51,14 +51,14 @@ class Paths:
         """The weights that are all on the most similar source (p = inf)."""
         return self.weights(target, replicate, "distill_weighted-pinf")
 
+    def choice(self, target: str, replicate: str) -> str:
+        """The settings that were chosen on validation images, and the recipe to deploy."""
+        return f"{self.results}/choices/{target}/seed{replicate}.json"
+
     def student(self, target: str, recipe: str, replicate: str, file: str = "") -> str:
         """A file of a finished student, or its folder."""
         folder = f"{self.results}/students/{target}/{recipe}/seed{replicate}"
         return f"{folder}/{file}" if file else folder
-
-    def choice(self, target: str, replicate: str) -> str:
-        """Which recipe validation data chose."""
-        return f"{self.results}/choices/{target}/seed{replicate}.json"
 
     def probe(self, target: str, replicate: str) -> str:
         """A linear probe on the nearest source: what it says of the target's images."""

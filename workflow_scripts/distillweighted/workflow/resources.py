@@ -43,6 +43,10 @@ class Resources:
         """Time to decode a data set."""
         return round(10 + sum(self._sizes(task).values()) * 0.1 / 60)
 
+    def own_preparation_memory_mb(self, task: str) -> int:
+        """Memory to decode a user's own images: one of 500 megapixels, and thumbnails of all."""
+        return 3000 + round(0.01 * sum(self._sizes(task).values()))
+
     def generation_minutes(self, task: str) -> int:
         """Time to generate a task."""
         return 10 + sum(self._sizes(task).values()) // 1000

@@ -19,13 +19,13 @@ from distillweighted.deployment.wording import (
 )
 
 INTENDED_USE = (
-    "For images like those that it was tested on, of the classes above, where a share of mistakes as "
+    "For images like those that it was tested on, of its classes, where a share of mistakes as "
     "measured here can be borne."
 )
 LIMITS = (
     "It gives one of its classes to every image, also to one that shows none of them; on other "
-    "cameras, places or times its accuracy can be lower than measured, and it may have taken over the "
-    "mistakes and leanings of the models that taught it."
+    "cameras, places or times its accuracy can be lower than measured, and it may have taken over "
+    "the mistakes and leanings of the models that taught it."
 )
 
 
@@ -93,8 +93,8 @@ def cost_rows(of: Description) -> list[tuple[str, str]]:
         ("input", f"{export['image_size']} x {export['image_size']} pixels, RGB"),
         (
             "latency of one image",
-            f"{', '.join(times)} ({export['cpu']}, ONNX Runtime, median of 50; other work on the "
-            "machine may have slowed it)",
+            f"{', '.join(times)} ({export['cpu']}, ONNX Runtime, median of 50; other work on "
+            "the machine may have slowed it)",
         ),
         ("files", ", ".join(files)),
         (
@@ -126,8 +126,8 @@ def _accuracy(of: Description) -> Iterable[tuple[str, str]]:
     evaluation = of.evaluation
     yield (
         "accuracy",
-        f"{number(evaluation.accuracy)} % ({evaluation.right} of {evaluation.images}; 95 % interval "
-        f"{interval(*evaluation.interval)}, Wilson)",
+        f"{number(evaluation.accuracy)} % ({evaluation.right} of {evaluation.images}; 95 % "
+        f"interval {interval(*evaluation.interval)}, Wilson)",
     )
     yield "balanced accuracy", f"{number(evaluation.balanced_accuracy)} %"
     yield (
@@ -148,8 +148,8 @@ def _sources(of: Description) -> str:
     ]
     head = ["source", "weight", "network", "multiply-accumulates", "licence"]
     note = (
-        "A source teaches only while the student is trained. Whether a licence of its weights bears on "
-        "a student is for you to judge."
+        "A source teaches only while the student is trained. Whether a licence of its weights bears "
+        "on a student is for you to judge."
     )
     return f"{_table(head, rows)}\n\n{note}"
 

@@ -166,19 +166,23 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
     main = next(part for part in (handed, weighted, distilled) if len(part)).iloc[0]
     base = rows.loc[reference]
     size = f"{abs(main['difference']):.1f} points"
-    interval = (
-        f"95 % interval {_signed(main['difference_low'])} to {_signed(main['difference_high'])}"
-    )
+    ends = [_signed(main[f"difference_{end}"]) for end in ("low", "high")]
+    interval = f"95 % interval {' to '.join(ends)}"
     which = "better" if main["difference"] > 0 else "worse"
-    compared = f"{main['label']} reaches {main['accuracy']:.1f} %, {base['label']} {base['accuracy']:.1f} %"
+    compared = " and ".join(
+        f"{row['label']} {verb}{row['accuracy']:.1f} %"
+        for row, verb in ((main, "reaches "), (base, ""))
+    )
     if main["difference_low"] > 0:
-        first = f"Distillation helped: {compared}, {size} better ({interval})."
+        first = f"Distillation helped: {compared}: it is {size} better ({interval})."
     elif main["difference_high"] < 0:
-        first = f"Distillation did not help, it harmed: {compared}, {size} worse ({interval})."
+        first = (
+            f"Distillation did not help, it harmed: {compared}: it is {size} worse ({interval})."
+        )
     else:
         first = (
-            f"Distillation did not clearly help: {compared}, {size} {which}, which this test part "
-            f"cannot tell from no difference ({interval})."
+            f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "
+            f"test part cannot tell from no difference ({interval})."
         )
     return " ".join([first, *_what_did(rows, better, main["method"]), *_probe(rows)])
 

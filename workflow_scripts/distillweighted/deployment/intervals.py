@@ -78,6 +78,6 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 10
 
 
 def expected_calibration_error(table: np.ndarray) -> float:
-    """Mean distance of confidence and accuracy, 0..1, over the images of a table of `calibration`."""
+    """Mean distance of confidence and accuracy over the images of `calibration`'s table, 0..1."""
     count, confidence, right = table[table[:, 0] > 0].T
     return float((count * np.abs(confidence - right)).sum() / count.sum())

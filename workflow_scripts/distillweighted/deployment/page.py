@@ -90,7 +90,7 @@ def _ranking(of: Description) -> str:
     if of.ranking is None:
         return ""
     lines = of.ranking.read_text(encoding="utf-8").splitlines()
-    # The table of hundreds of sources stays where it is: the sentence and the figure are the answer.
+    # The table of hundreds of sources stays where it is: sentence and figure are the answer.
     prose = [line.strip() for line in lines if line.strip() and line.strip()[0] not in "|#!"]
     said = "".join(f"<p>{_text(line.replace(chr(92), ''))}</p>" for line in prose)
     picture = of.ranking.with_suffix(".png")
@@ -116,9 +116,9 @@ def _unlabeled(of: Description, train: Pool) -> str:
 
     return _section(
         "Unlabelled images",
-        f"<p>What it says of all {len(said)} is in <code>predictions.csv</code>. It is most certain "
-        f"of these:</p>{shown(order[:some])}<p>It is least certain of these, which are worth a label "
-        f"of yours most:</p>{shown(order[::-1][:some])}",
+        f"<p>What it says of all {len(said)} is in <code>predictions.csv</code>. It is most "
+        f"certain of these:</p>{shown(order[:some])}<p>It is least certain of these, which are "
+        f"worth a label of yours most:</p>{shown(order[::-1][:some])}",
     )
 
 

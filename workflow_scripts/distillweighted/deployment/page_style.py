@@ -4,7 +4,8 @@ CSS = """
 :root { --ink: #1b1f24; --soft: #5b6470; --line: #d9dee4; --paper: #fff; --tint: #f4f6f8;
         --accent: #0072b2; }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+       font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 0 0 .6rem; }
@@ -25,13 +26,14 @@ th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(-
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 .bold td { font-weight: 700; }
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: .9rem .7rem;
-         margin: .3rem 0 1.2rem; }
+.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr));
+         gap: .9rem .7rem; margin: .3rem 0 1.2rem; }
 .sheet figure { margin: 0; break-inside: avoid; }
 .sheet img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--tint);
              border-radius: .25rem; display: block; }
 .sheet img.small { image-rendering: pixelated; }
-.sheet figcaption { font-size: .82rem; line-height: 1.3; margin-top: .25rem; overflow-wrap: anywhere; }
+.sheet figcaption { font-size: .82rem; line-height: 1.3; margin-top: .25rem;
+                    overflow-wrap: anywhere; }
 .truth { color: #b34700; }
 .name { display: block; color: var(--soft); font-size: .7rem; }
 dl { display: grid; grid-template-columns: minmax(8rem, 14rem) 1fr; gap: .3rem 1rem; margin: 0; }

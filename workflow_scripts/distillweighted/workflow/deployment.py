@@ -153,7 +153,7 @@ class Deployment:
         return [self.run.paths.nearest(target, name) for name in self.replicates]
 
     def has_probe(self, target: str) -> bool:
-        """Whether there is a linear probe on the nearest source that was asked about test images."""
+        """Whether there is a linear probe on the nearest source that saw the test images."""
         return False
 
     def probe_files(self, target: str) -> list[str]:

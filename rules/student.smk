@@ -51,7 +51,6 @@ rule compare_methods:
     output:
         csv="<results>/student/{target}/comparison.csv",
         md="<results>/student/{target}/comparison.md",
-        tex="<results>/student/{target}/comparison.tex",
         verdict="<results>/student/{target}/verdict.json",
         png="<results>/student/{target}/figures/comparison.png",
         pdf="<results>/student/{target}/figures/comparison.pdf",

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from distillweighted.analysis.figures.style import save
-from distillweighted.analysis.printed import publish_table
 from distillweighted.deployment.answers import ComparisonFiles, read_answers
+from distillweighted.deployment.card import markdown_table
 from distillweighted.deployment.comparison import (
     clearly_better,
     compare,
@@ -14,13 +14,12 @@ from distillweighted.deployment.comparison import (
 )
 from distillweighted.deployment.figures import draw_comparison
 from distillweighted.deployment.jobs import ComparisonJob
+from distillweighted.deployment.wording import comparison_rows
 from distillweighted.files.tables import read_facts
-
-DECIMALS = {"p_mcnemar": 3, "gmacs": 4, "parameters": 0}
 
 
 def main(job: ComparisonJob, files: ComparisonFiles, export: Path, folder: Path) -> None:
-    """Write comparison.csv, .md and .tex, the figure, and the verdict as verdict.json.
+    """Write comparison.csv and .md, the figure, and the verdict as verdict.json.
 
     Args:
         job: What is compared.
@@ -35,7 +34,9 @@ def main(job: ComparisonJob, files: ComparisonFiles, export: Path, folder: Path)
     better = clearly_better(answers, job.reference, draws=job.draws)
     said = verdict(table, better, job.reference)
     covered = what_intervals_cover(table, answers[0].right.shape[1])
-    publish_table(table, folder / "comparison.csv", decimals=DECIMALS, caption=f"{said} {covered}")
+    table.to_csv(folder / "comparison.csv", index=False, lineterminator="\n")
+    shown = markdown_table(*comparison_rows(table))
+    (folder / "comparison.md").write_text(f"{said}\n\n{shown}\n\n{covered}\n", encoding="utf-8")
     save(draw_comparison(table, job.reference), folder / "figures/comparison")
     facts = {"verdict": said, "intervals": covered, "reference": job.reference}
     (folder / "verdict.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False))

@@ -27,6 +27,13 @@ LIMITS = (
     "cameras, places or times its accuracy can be lower than measured, and it may have taken over "
     "the mistakes and leanings of the models that taught it."
 )
+NO_SOURCE = "No source: it was trained on the target's own images alone."
+LICENCES = (
+    "A source teaches only while the student is trained. Whether a licence of its weights bears on "
+    "a student is for you to judge."
+)
+LEAST_WEIGHT = 0.001
+"""Weight from which a source is shown."""
 
 
 def model_card(of: Description) -> str:
@@ -45,7 +52,7 @@ def model_card(of: Description) -> str:
         _sources(of),
         "## Accuracy",
         _list(_accuracy(of)),
-        _table(
+        markdown_table(
             ["class", "test images", "recognised (%)", "95 % interval", "precision (%)"],
             [
                 [row.name, str(row.images), number(row.recall), interval(row.low, row.high),
@@ -56,7 +63,7 @@ def model_card(of: Description) -> str:
         "![confusion matrix](figures/confusion.png)",
         "![reliability](figures/reliability.png)",
         "## Against other methods",
-        _table(*comparison_rows(of.comparison)),
+        markdown_table(*comparison_rows(of.comparison)),
         _text(of.verdict["intervals"]),
         "![comparison](figures/comparison.png)",
         "## Cost",
@@ -140,25 +147,29 @@ def _accuracy(of: Description) -> Iterable[tuple[str, str]]:
         yield "most frequent confusions", ", ".join(pairs)
 
 
+def source_rows(of: Description) -> tuple[list[str], list[list[str]], str]:
+    """The sources that taught the student: a head, rows, and what is not shown in words."""
+    head = ["source", "weight", "network", "multiply-accumulates", "licence"]
+    shown = [s for s in of.sources if s.weight >= LEAST_WEIGHT]
+    rows = [[s.name, number(s.weight, 3), s.architecture, macs(s.gmacs), s.licence] for s in shown]
+    rest = len(of.sources) - len(shown)
+    left = f"{rest} more have a weight below {LEAST_WEIGHT:g} each. " if rest else ""
+    return head, rows, left
+
+
 def _sources(of: Description) -> str:
     if not of.sources:
-        return "No source: it was trained on the target's own images alone."
-    rows = [
-        [s.name, number(s.weight, 3), s.architecture, macs(s.gmacs), s.licence] for s in of.sources
-    ]
-    head = ["source", "weight", "network", "multiply-accumulates", "licence"]
-    note = (
-        "A source teaches only while the student is trained. Whether a licence of its weights bears "
-        "on a student is for you to judge."
-    )
-    return f"{_table(head, rows)}\n\n{note}"
+        return NO_SOURCE
+    head, rows, left = source_rows(of)
+    return f"{markdown_table(head, rows)}\n\n{left}{LICENCES}"
 
 
 def _list(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"- {name}: {_text(value)}" for name, value in rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; names to the left, numbers to the right."""
     rule = [":---", *["---:"] * (len(head) - 1)]
     lines = [head, rule, *([_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

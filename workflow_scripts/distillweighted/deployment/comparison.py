@@ -101,7 +101,8 @@ def compare(
         if base is not None and answer.method != reference:
             row |= _paired(right - base, LEVEL, draws=draws, single=seeds == 1)
         rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype({"wins": "Int64", "losses": "Int64"})
 
 
 def _paired(
@@ -184,31 +185,39 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
             f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "
             f"test part cannot tell from no difference ({interval})."
         )
-    return " ".join([first, *_what_did(rows, better, main["method"]), *_probe(rows)])
+    return " ".join([first, *_what_did(rows, better, main), *_probe(rows, main)])
 
 
-def _what_did(rows: pd.DataFrame, better: dict[str, float], main: str) -> list[str]:
-    others = {method: by for method, by in better.items() if method != main}
+def _what_did(rows: pd.DataFrame, better: dict[str, float], main: pd.Series) -> list[str]:
+    own = main["method"] in better
+    others = {m: by for m, by in better.items() if m not in (main["method"], "linear_probe")}
     compared = len(rows) - 1
     if not others:
-        if compared < 2:
-            return []
-        also = "other " if main in better else ""
-        return [f"No {also}method was clearly better than transfer, of {compared} compared."]
-    named = ", ".join(f"{rows.loc[m, 'label']} ({_signed(by)})" for m, by in others.items())
-    what = "Also clearly better than transfer" if main in better else "What did help"
-    return [f"{what}, allowing for the {compared} methods compared: {named}."]
+        return [] if compared < 2 else [
+            f"No {'other ' if own else ''}student was clearly better than transfer, of {compared} "
+            "methods compared."
+        ]  # fmt: skip
+    named = [
+        f"{rows.loc[m, 'label']} ({_signed(by)}{_cost(rows.loc[m], main)})"
+        for m, by in others.items()
+    ]
+    what = "Also clearly better than transfer" if own else "What did help"
+    return [f"{what}, allowing for the {compared} methods compared: {', '.join(named)}."]
 
 
-def _probe(rows: pd.DataFrame) -> list[str]:
+def _probe(rows: pd.DataFrame, main: pd.Series) -> list[str]:
     if "linear_probe" not in rows.index:
         return []
     probe = rows.loc["linear_probe"]
-    students = rows[rows["deployed"].astype(bool)]
-    cost = ""
-    if len(students) and np.isfinite(ratio := probe["gmacs"] / students.iloc[0]["gmacs"]):
-        cost = f", at {_times(ratio)} the student's multiply-accumulates"
-    return [f"{probe['label']} itself reaches {probe['accuracy']:.1f} %{cost}."]
+    return [f"{probe['label']} itself reaches {probe['accuracy']:.1f} %{_cost(probe, main)}."]
+
+
+def _cost(row: pd.Series, main: pd.Series) -> str:
+    """What a method of another network costs to use, by what the student costs."""
+    ratio = row["gmacs"] / main["gmacs"]
+    if row["network"] == main["network"] or not np.isfinite(ratio):
+        return ""
+    return f", at {_times(ratio)} the multiply-accumulates"
 
 
 def _times(ratio: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,6 @@ from distillweighted.tasks.own.images import colour_of
 from distillweighted.tasks.pools import Pool, open_pool
 from distillweighted.tasks.prepared import read_image_names, read_meta
 from distillweighted.training.choice import read_deployed
-from distillweighted.training.student_files import link_file
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,8 @@ def export_student(
     write_programs(deployed, job.image_size, said, **programs)
     differences = largest_differences(deployed, _some_images(test, view), **programs)
     log.info("largest difference of a probability: %s", differences)
-    link_file(path, folder / "model.safetensors")
+    # No link: that has the time of the other file, and would look out of date.
+    shutil.copyfile(path, folder / "model.safetensors")
     (folder / "predict.py").write_text(standalone_script(), encoding="utf-8")
     facts = {
         **said,

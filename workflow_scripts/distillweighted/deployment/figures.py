@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from distillweighted.analysis.figures import style
 from distillweighted.deployment.evaluation import Evaluation
+from distillweighted.deployment.intervals import wilson_interval
 
 MOST_NAMED, MOST_COUNTED = 40, 16
 """Classes up to which a confusion matrix names them, and writes its counts."""
@@ -78,7 +79,7 @@ def draw_confusion(evaluation: Evaluation) -> Figure:
     bar.set_label("Share of the class's images (%)")
     bar.outline.set_visible(False)
     if classes <= MOST_NAMED:
-        names = [style.wrapped_name(_short(name), 40) for name in evaluation.classes]
+        names = [_short(name) for name in evaluation.classes]
         size = 7 if classes <= 25 else 5.5
         axes.set_xticks(range(classes), names, rotation=90, fontsize=size)
         axes.set_yticks(range(classes), names, fontsize=size)
@@ -104,7 +105,7 @@ def _short(name: str, longest: int = 24) -> str:
 
 @style.styled
 def draw_reliability(evaluation: Evaluation) -> Figure:
-    """Accuracy by confidence, beside what a calibrated student has; how many images are where."""
+    """Accuracy by confidence with 95 % intervals, and how many images are where."""
     figure = style.new_figure(style.COLUMN_WIDTH, 3.5)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     bins = evaluation.bins
@@ -115,10 +116,10 @@ def draw_reliability(evaluation: Evaluation) -> Figure:
         "calibrated", (14, 14), xytext=(-1, 4), textcoords="offset points", rotation=45,
         rotation_mode="anchor", color=style.GREY, fontsize=6.5, transform_rotates_text=True,
     )  # fmt: skip
-    filled = bins[:, 0] > 0
-    axes.plot(
-        100 * bins[filled, 1], 100 * bins[filled, 2], color=style.BLUE, marker="o", markersize=4
-    )
+    for count, confidence, accuracy in bins[bins[:, 0] > 0]:
+        ends = wilson_interval(round(accuracy * count), int(count))
+        axes.plot([100 * confidence] * 2, [100 * end for end in ends], color=style.BLUE)
+        axes.plot([100 * confidence], [100 * accuracy], color=style.BLUE, marker="o", markersize=4)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_ylabel("Accuracy (%)")

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from distillweighted.deployment.card import INTENDED_USE, LIMITS, cost_rows, training, versions
+from distillweighted.deployment.card import (
+    INTENDED_USE,
+    LICENCES,
+    LIMITS,
+    NO_SOURCE,
+    cost_rows,
+    source_rows,
+    training,
+    versions,
+)
 from distillweighted.deployment.description import Description
 from distillweighted.deployment.page_style import CSS
 from distillweighted.deployment.pictures import Shown, figure, sheet, table
@@ -76,7 +85,8 @@ def _comparison(of: Description, figures: Path) -> str:
     handed = np.flatnonzero(of.comparison["deployed"].to_numpy(bool))
     picture = figure(figures / "comparison.png", "accuracy of every method, with intervals", 760)
     legend = (
-        "Filled: the student that is handed over. Black: transfer; blue: distillation; red: others."
+        "Filled: the student that is handed over. Black: transfer; blue: distillation; orange: "
+        "others."
     )
     return _section(
         "Did distillation help?",
@@ -179,12 +189,10 @@ def _facts(of: Description) -> str:
         ("training", training(of)),
         ("versions", versions(of)),
     ]
-    sources = [[s.name, number(s.weight, 3), macs(s.gmacs), s.licence] for s in of.sources]
-    taught = (
-        table(["source", "weight", "multiply-accumulates", "licence"], sources)
-        if sources
-        else "<p>No source: it was trained on the target's own images alone.</p>"
-    )
+    taught = NO_SOURCE
+    if of.sources:
+        head, rows, left = source_rows(of)
+        taught = f"{table(head, rows)}<p>{_text(left + LICENCES)}</p>"
     return (
         _section("To use it", f"<pre>{_text(use)}</pre><p>{INTENDED_USE}</p><p>{LIMITS}</p>")
         + _section("Data", _definitions(task))
@@ -195,7 +203,8 @@ def _facts(of: Description) -> str:
 
 
 def _says(of: Description, row: np.ndarray) -> str:
-    return f"{of.export['classes'][int(row.argmax())]} · {100 * float(row.max()):.0f} %"
+    # Blanks that do not break keep the number together.
+    return f"{of.export['classes'][int(row.argmax())]} ·\u00a0{100 * float(row.max()):.0f}\u00a0%"
 
 
 def _definitions(rows: list[tuple[str, str]]) -> str:

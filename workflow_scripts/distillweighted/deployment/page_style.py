@@ -18,12 +18,12 @@ p { margin: 0 0 .8rem; max-width: 46rem; }
 .tile small { display: block; color: var(--soft); }
 .verdict { border-left: 4px solid var(--accent); padding: .2rem 0 .2rem .9rem; font-size: 1.08rem; }
 .note { color: var(--soft); font-size: .88rem; }
-.figure { display: block; height: auto; margin: .4rem 0 .8rem; }
+.figure { display: block; height: auto; max-width: 100%; margin: .4rem 0 .8rem; }
 .wide { overflow-x: auto; margin: .4rem 0 .8rem; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line);
          white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 .bold td { font-weight: 700; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr));
@@ -52,6 +52,7 @@ pre { background: var(--tint); border-radius: .4rem; padding: .7rem .9rem; overf
   section { margin-top: 1rem; padding-top: .6rem; }
   h2 { break-after: avoid; }
   .tile, .figure, tr { break-inside: avoid; }
+  .figure { min-width: 0 !important; }
   .wide { overflow: visible; }
   th, td { white-space: normal; padding: .2rem .35rem; }
   .sheet { grid-template-columns: repeat(6, 1fr); }

@@ -64,10 +64,11 @@ def thumbnail(pixels: np.ndarray) -> str:
 
 
 def figure(path: Path, description: str, width: int) -> str:
-    """A figure's PNG file as HTML; `width` is its largest width in CSS pixels."""
+    """A figure's PNG file as HTML, `width` CSS pixels wide; on a phone, large ones scroll."""
+    least = min(width, 560)
     return (
-        f'<img class="figure" style="max-width:min(100%,{width}px)" '
-        f'src="{_data_uri("png", path.read_bytes())}" alt="{_text(description)}">'
+        f'<div class="wide"><img class="figure" style="width:{width}px;min-width:{least}px" '
+        f'src="{_data_uri("png", path.read_bytes())}" alt="{_text(description)}"></div>'
     )
 
 

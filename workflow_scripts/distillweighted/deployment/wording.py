@@ -56,26 +56,24 @@ def interval(low: float, high: float) -> str:
 def comparison_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """The comparison as it is shown: a head and rows of cells, the first a name."""
     several = int(table["seeds"].max()) > 1
-    head = ["method", "accuracy", "95 % interval", "difference", "95 % interval", "wins : losses"]
+    head = ["method", "accuracy (%)", "difference (points)", "wins : losses"]
     head += ["sd over seeds"] if several else ["p (McNemar)"]
     head += ["multiply-accumulates", "parameters", "training"]
     rows = []
     for row in table.to_dict("records"):
-        is_reference = math.isnan(row["difference"])
-        wins = "–" if is_reference else f"{row['wins']:.0f} : {row['losses']:.0f}"
-        between = (row["difference_low"], row["difference_high"])
-        p = row["p_mcnemar"]
-        last = number(row["sd_seeds"]) if several else "–" if math.isnan(p) else _p_text(p)
+        difference = wins = "–"
+        if not math.isnan(row["difference"]):
+            ends = [signed(row[f"difference_{end}"]) for end in ("low", "high")]
+            difference = f"{signed(row['difference'])} ({' to '.join(ends)})"
+            wins = f"{row['wins']:.0f} : {row['losses']:.0f}"
         seconds = row["train_seconds"]
         rows.append(
             [
                 row["label"] + (" (handed over)" if row["deployed"] else ""),
-                number(row["accuracy"]),
-                interval(row["low"], row["high"]),
-                signed(row["difference"]),
-                "–" if is_reference else f"{signed(between[0])} to {signed(between[1])}",
+                f"{number(row['accuracy'])} ({interval(row['low'], row['high'])})",
+                difference,
                 wins,
-                last,
+                number(row["sd_seeds"]) if several else _p_text(row["p_mcnemar"]),
                 macs(row["gmacs"]),
                 count(row["parameters"]),
                 "–" if math.isnan(seconds) else f"{seconds:.3g} s",
@@ -85,7 +83,9 @@ def comparison_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _p_text(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if math.isnan(p):
+        return "–"
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -95,18 +95,13 @@ def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[st
         ("unlabelled images", f"{metrics['n_unlabeled']}"),
         ("test images", f"{metrics['n_test']} ({meta.get('split', 'generated')})"),
     ]
-    if (duplicates := meta.get("duplicates")) is not None:
-        rows.append(("duplicates", _duplicates(duplicates)))
+    if (found := meta.get("duplicates")) is not None:
+        text = f"{found['exact']} exact, {found['near']} near; never on both sides of the split"
+        if different := found["different_labels"]:
+            text += f"; {len(different)} groups of them have different labels"
+        rows.append(("duplicates", text))
     if (left_out := meta.get("left_out")) is not None:
         names = ", ".join(f"{image} ({reason})" for image, reason in left_out[:10])
         more = f", and {len(left_out) - 10} more" if len(left_out) > 10 else ""
         rows.append(("images left out", f"{len(left_out)}{f': {names}{more}' if names else ''}"))
     return rows
-
-
-def _duplicates(facts: Any) -> str:
-    """What the preparation says of duplicates: its numbers, by name."""
-    if isinstance(facts, Mapping):
-        numbers = {k: v for k, v in facts.items() if isinstance(v, (int, float))}
-        return ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in numbers.items())
-    return f"{len(facts)}" if isinstance(facts, (list, tuple)) else str(facts)

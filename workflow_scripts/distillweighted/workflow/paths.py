@@ -68,6 +68,14 @@ class Paths:
         folder = f"{self.results}/students/{target}/{recipe}/seed{replicate}"
         return f"{folder}/{file}" if file else folder
 
+    def probe(self, target: str, replicate: str) -> str:
+        """A linear probe on the nearest source: what it says of the target's images."""
+        return f"{self.results}/probes/{target}/seed{replicate}.safetensors"
+
+    def handed_over(self, target: str, file: str) -> str:
+        """A file of the student that is handed over."""
+        return f"{self.results}/student/{target}/{file}"
+
     def cohort(self, target: str, replicate: str, cohort: str) -> str:
         """The folder that a cohort is trained in."""
         return f"{self.results}/students/{target}/.cohorts/seed{replicate}/{cohort}"

@@ -38,6 +38,7 @@ from distillweighted.training.settings import StudentSettings
 from distillweighted.training.source_job import SourceSettings
 from distillweighted.workflow.config import read_config
 from distillweighted.workflow.config_file import read_complete_config, read_schema
+from distillweighted.workflow.deployment import Deployment
 from distillweighted.workflow.grid import (
     PlannedStudent,
     Recipe,
@@ -112,6 +113,11 @@ class Run:
     def products(self) -> Products:
         """The tables and figures that it ends in."""
         return Products(self)
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """Which student it hands over, and what that is compared with."""
+        return Deployment(self)
 
     @cached_property
     def tasks(self) -> dict[str, Task]:

@@ -51,6 +51,10 @@ class Paths:
         """The weights that are all on the most similar source (p = inf)."""
         return self.weights(target, replicate, "distill_weighted-pinf")
 
+    def probe(self, target: str, replicate: str) -> str:
+        """What a linear probe on the most similar source's features says of a target's images."""
+        return f"{self.results}/probes/{target}/seed{replicate}.safetensors"
+
     def student(self, target: str, recipe: str, replicate: str, file: str = "") -> str:
         """A file of a finished student, or its folder."""
         folder = f"{self.results}/students/{target}/{recipe}/seed{replicate}"

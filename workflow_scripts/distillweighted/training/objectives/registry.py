@@ -29,6 +29,9 @@ class Objective:
     pseudo_labels: bool = False
     """Whether it distils sources' probabilities; such a student has a head for each source."""
 
+    probe_labels: bool = False
+    """Whether it learns the probabilities of a linear probe on a source's features."""
+
     divisor: int = 1
     """What the number of a step's images must be a multiple of."""
 
@@ -49,6 +52,7 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("transfer", "eq. 2: the labelled images alone"),
         # Labelled, weak and strong views.
         Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),
+        Objective("probe_labels", "eq. 1 on the labels of a linear probe", probe_labels=True),
     )
 }
 """Every objective by name."""

@@ -322,7 +322,7 @@ def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe
     seen: dict[str, int] = {}
     for recipe in recipes:
         several = recipe.facts.variants in ("sources", "exponents")
-        family = recipe.method if several else "others"
+        family = recipe.method if several or recipe.facts.apart else "others"
         index = seen.get(family, 0)
         seen[family] = index + 1
         yield recipe, recipe.name if size == 1 else f"{family}-{index // size}"

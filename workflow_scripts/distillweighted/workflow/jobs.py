@@ -13,7 +13,7 @@ from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
 from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
 from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.training.choice import Candidate, ChoiceJob
-from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.cohort_job import STORED_HEADS, CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
@@ -188,12 +188,14 @@ class Jobs:
             seed=self.run.replicate(replicate).seed,
             students=tuple(map(self._student, students)),
             sources=tuple(self.run.used_sources(students)),
+            heads=self.run.heads(students),
             models=tuple(self.run.used_models(students)),
             image_size=task.image_size(self.run.config),
             settings=self.run.student_settings,
             view=task.view(self.run.config),
             statistics=task.shared_statistics(self.run.config),
             distill_labeled=self.run.config["training"]["distill_labeled"],
+            feature_scale=self.run.config["training"]["feature_scale"],
             device=self.run.config["device"],
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
@@ -240,13 +242,20 @@ class Jobs:
         """What a student is trained with, as plain values: it is redone where they change."""
         config, task = self.run.config, self.run.tasks[student.target]
         statistics = task.shared_statistics(config)
-        return [
+        facts = [
             asdict(self.run.student_settings),
             self.run.learning_rate(student),
             task.view(config),
             None if statistics is None else list(map(list, statistics)),
             config["training"]["distill_labeled"],
         ]
+        # Only what is made in training, so that what learns stored pseudo-labels is not redone.
+        heads = {n: student.recipe.facts.head or h for n, h in self.run.heads([student]).items()}
+        if made := {name: head for name, head in heads.items() if head not in STORED_HEADS}:
+            facts.append(made)
+        if "features" in made.values():
+            facts.append(config["training"]["feature_scale"])
+        return facts
 
     def metric_modules(self) -> dict[str, list[str]]:
         """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""
@@ -287,5 +296,6 @@ class Jobs:
             folder=self.run.paths.student(
                 student.target, student.recipe.name, student.replicate.name
             ),
+            head=student.recipe.facts.head,
             code=code_of("train_students", uses=self.objective_modules(student)),
         )

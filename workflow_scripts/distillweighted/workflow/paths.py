@@ -68,10 +68,6 @@ class Paths:
         folder = f"{self.results}/students/{target}/{recipe}/seed{replicate}"
         return f"{folder}/{file}" if file else folder
 
-    def probe(self, target: str, replicate: str) -> str:
-        """A linear probe on the nearest source: what it says of the target's images."""
-        return f"{self.results}/probes/{target}/seed{replicate}.safetensors"
-
     def handed_over(self, target: str, file: str) -> str:
         """A file of the student that is handed over."""
         return f"{self.results}/student/{target}/{file}"

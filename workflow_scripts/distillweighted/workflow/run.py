@@ -320,6 +320,15 @@ class Run:
                 used.add(start)
         return sorted(used)
 
+    def learns_probe(self, students: Iterable[PlannedStudent]) -> bool:
+        """Whether any of some students learns the labels of a linear probe."""
+        return any(OBJECTIVES[s.recipe.facts.objective].probe_labels for s in students)
+
+    def heads(self, students: Sequence[PlannedStudent]) -> dict[str, str]:
+        """What each source that some students may be distilled from teaches by, by name."""
+        used = self.used_sources(students)
+        return {name: self.sources[name].head for name in used}
+
     def inputs(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
         """The files by name that determine the results of students of one target and replicate."""
         target, replicate, paths = students[0].target, students[0].replicate.name, self.paths
@@ -334,6 +343,7 @@ class Run:
             "labeled": paths.labeled(target, replicate),
             "inference": [paths.inference(target, name) for name in self.used_sources(students)],
             "models": [paths.model(name) for name in self.used_models(students)],
+            "probe": [paths.probe(target, replicate)] if self.learns_probe(students) else [],
             "weights": sorted({path for path in files if path is not None}),
             "choices": sorted(choices),
         }

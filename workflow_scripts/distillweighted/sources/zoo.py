@@ -7,11 +7,8 @@ from typing import Any
 
 from distillweighted.sources.model import Model
 from distillweighted.sources.origins.registry import ORIGINS
-from distillweighted.sources.origins.torchvision import IMAGENET_CLASSES
+from distillweighted.sources.origins.torchvision import IMAGENET, IMAGENET_CLASSES
 from distillweighted.tasks.registry import Task, list_tasks
-
-IMAGENET = "imagenet"
-"""What the task of torchvision's weights is called."""
 
 CHOSEN_STARTS = ("random", "nearest_source")
 """Values of `student.initialization` that name no model."""

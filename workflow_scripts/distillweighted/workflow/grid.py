@@ -272,7 +272,7 @@ def _recipes(config: Mapping[str, Any], target: str) -> Iterator[Recipe]:
     available = {source.architecture for source in sources}
     student = config["student"]
     # The student's own architecture has the methods with a fixed start already.
-    fixed = student["initialization"] not in CHOSEN_STARTS
+    fixed = student["initialization"] not in (*CHOSEN_STARTS, "weights")
     for architecture in baseline_architectures(config):
         possible = {
             "selected_source": architecture in available,

@@ -234,7 +234,8 @@ def what_intervals_cover(table: pd.DataFrame, images: int) -> str:
     trained = (
         "not another training: one seed was trained"
         if seeds == 1
-        else f"not another training: the {seeds} seeds are averaged for each image first"
+        else f"not another training: {seeds} seeds, of which the first is handed over, are "
+        "averaged for each image first"
     )
     return (
         f"Accuracies in percent of {images} test images; differences, in points, are paired with "

@@ -44,8 +44,8 @@ def size(bytes_: int) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A latency, to three digits."""
-    return f"{value:.3g} ms"
+    """A latency, to two digits."""
+    return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"
 
 
 def interval(low: float, high: float) -> str:

@@ -151,7 +151,7 @@ class World:
             job = replace(job, students=tuple(replace(s, code=code) for s in job.students))
         if "settings" in changes:
             changes["settings"] = replace(job.settings, **changes["settings"])
-        of_call = {"threads", "scratch", "checkpoint_minutes"}
+        of_call = {"threads", "scratch", "checkpoint_minutes", "probe"}
         told = {name: value for name, value in changes.items() if name not in of_call}
         train_students.main(
             replace(job, **told),

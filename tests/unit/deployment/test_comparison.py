@@ -48,7 +48,8 @@ def test_accuracy_difference_wins_and_losses_by_hand():
 
 
 def test_seeds_are_averaged_for_each_image_first():
-    table, _ = said(answers("in_transfer", [100, 120]), weighted([120, 120]))
+    table, verdict_of_two = said(answers("in_transfer", [100, 120]), weighted([120, 120]))
+    assert "and in_transfer 55.0 %, in the mean of 2 seeds: it is 5.0 points" in verdict_of_two
     row, base = table.loc["distill_weighted"], table.loc["in_transfer"]
     assert [base["accuracy"], *row[["accuracy", "difference"]]] == pytest.approx([55, 60, 5])
     assert base["sd_seeds"] == pytest.approx(100 * np.std([0.5, 0.6], ddof=1))

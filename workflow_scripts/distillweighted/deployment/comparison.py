@@ -174,6 +174,8 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
         f"{row['label']} {verb}{row['accuracy']:.1f} %"
         for row, verb in ((main, "reaches "), (base, ""))
     )
+    if main["seeds"] > 1:
+        compared += f", in the mean of {main['seeds']} seeds"
     if main["difference_low"] > 0:
         first = f"Distillation helped: {compared}: it is {size} better ({interval})."
     elif main["difference_high"] < 0:

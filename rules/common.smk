@@ -19,7 +19,10 @@ from distillweighted.workflow.fingerprint import code_of, import_from_here
 from distillweighted.workflow.locations import located
 from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
-from distillweighted.workflow.required_files import describe_missing_files
+from distillweighted.workflow.required_files import (
+    describe_lacking_answers,
+    describe_missing_files,
+)
 from distillweighted.workflow.run import Run
 from distillweighted.workflow.states import check_writable
 
@@ -110,9 +113,12 @@ def alternatives(names):
 def check_files(jobs):
     """Stop, before any work, where files are missing that a person or `fetch` has to bring."""
     wanted = {"prepare_data_set": [], "load_source": [], "describe_source": []}
+    asked = []
     for job in jobs:
         if job.rule.name in wanted:
             wanted[job.rule.name] += job.wildcards
+        elif job.rule.name == "infer_source":
+            asked.append((RUN.models[job.wildcards.source], RUN.tasks[job.wildcards.target]))
     names = sorted(wanted["load_source"] + wanted["describe_source"])
     missing = describe_missing_files(
         sorted(wanted["prepare_data_set"]), [RUN.models[name] for name in names], **RUN.roots
@@ -122,6 +128,8 @@ def check_files(jobs):
             f"{missing}\nWhat can be downloaded automatically: snakemake --cores all fetch, with "
             "the same --configfile. docs/data.md says how to get the rest."
         )
+    if problems := describe_lacking_answers(asked):
+        raise WorkflowError(problems)
 
 
 def look_once_for_ready_jobs():

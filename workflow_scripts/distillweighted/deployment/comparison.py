@@ -6,7 +6,7 @@ that get it right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,13 +144,19 @@ def clearly_better(
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None) -> str:
+def verdict(
+    table: pd.DataFrame,
+    better: dict[str, float],
+    reference: str | None,
+    rivals: Mapping[str, float] | None = None,
+) -> str:
     """Whether distillation helped, and what did, in plain sentences.
 
     Args:
         table: What `compare` returns.
         better: What `clearly_better` returns.
         reference: The method that all are compared with.
+        rivals: What `clearly_better` returns of the student that is handed over.
     """
     rows = table.set_index("method")
     distilled = table[table["distils"]]
@@ -187,7 +193,19 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
             f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "
             f"test part cannot tell from no difference ({interval})."
         )
-    return " ".join([first, *_what_did(rows, better, main), *_probe(rows, main)])
+    told = [first, *_what_did(rows, better, main), *_rivals(rows, rivals or {})]
+    return " ".join([*told, *_probe(rows, main)])
+
+
+def _rivals(rows: pd.DataFrame, rivals: Mapping[str, float]) -> list[str]:
+    students = {method: by for method, by in rivals.items() if method != "linear_probe"}
+    if not students:
+        return []
+    named = [f"{rows.loc[m, 'label']} ({_signed(by)})" for m, by in students.items()]
+    return [
+        f"Clearly better than the student that is handed over: {', '.join(named)}. To hand over "
+        "what is best on labelled images that are kept for it, set student.deploy: auto and choice."
+    ]
 
 
 def _what_did(rows: pd.DataFrame, better: dict[str, float], main: pd.Series) -> list[str]:

@@ -19,11 +19,11 @@ def answers(method, right, *, label=None, network="small", gmacs=1.0, distils=Fa
     return Answers(method, label or method, network, table, gmacs, 10.0, 2.0, distils)
 
 
-def said(*methods, deployed="distill_weighted", reference="in_transfer"):
+def said(*methods, deployed="distill_weighted", reference="in_transfer", **options):
     """The table and the verdict on some methods."""
     table = compare(methods, reference, deployed, draws=2000)
     better = clearly_better(methods, reference, draws=2000)
-    return table.set_index("method"), verdict(table, better, reference)
+    return table.set_index("method"), verdict(table, better, reference, **options)
 
 
 TRANSFER = answers("in_transfer", 100, label="Transfer")
@@ -48,7 +48,8 @@ def test_accuracy_difference_wins_and_losses_by_hand():
 
 
 def test_seeds_are_averaged_for_each_image_first():
-    table, _ = said(answers("in_transfer", [100, 120]), weighted([120, 120]))
+    table, verdict_of_two = said(answers("in_transfer", [100, 120]), weighted([120, 120]))
+    assert "and in_transfer 55.0 %, in the mean of 2 seeds: it is 5.0 points" in verdict_of_two
     row, base = table.loc["distill_weighted"], table.loc["in_transfer"]
     assert [base["accuracy"], *row[["accuracy", "difference"]]] == pytest.approx([55, 60, 5])
     assert base["sd_seeds"] == pytest.approx(100 * np.std([0.5, 0.6], ddof=1))
@@ -107,6 +108,23 @@ def test_the_verdict_says_what_helped_at_what_cost():
     assert text.endswith(
         "Linear probe on dino itself reaches 85.0 %, at 4.5 times the multiply-accumulates."
     )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "advice"),
+    [
+        (False, "To hand over what is best on labelled images that are kept for it, set "
+                "student.deploy: auto and choice."),
+        (True, "Validation images chose that student, and are few enough to err."),
+    ],
+)  # fmt: skip
+def test_the_verdict_names_what_is_better_than_the_student_handed_over(chosen, advice):
+    methods = (TRANSFER, weighted(60), answers("in_fixmatch", 62, label="FixMatch"))
+    rivals = clearly_better(methods, "distill_weighted", draws=2000)
+    assert rivals == {"in_transfer": pytest.approx(20)}
+    _, text = said(*methods, rivals=rivals, chosen=chosen)
+    better = "Clearly better than the student that is handed over: Transfer (+20.0)."
+    assert text.endswith(f"{better} {advice}")
 
 
 def test_a_probe_of_unknown_cost_is_told_without_it():

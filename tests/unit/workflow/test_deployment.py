@@ -91,6 +91,8 @@ def test_validation_images_may_choose():
         *("distill_weighted-p0", "distill_weighted-p12"),
     }
     assert planned.choice_files("lesions_b") == ["results/plan/choices/lesions_b/seed3.json"]
+    assert planned.comparison("lesions_b").chosen
+    assert not deployment().comparison("lesions_b").chosen
 
 
 def test_a_default_that_is_not_trained_is_told_only_where_a_student_is_asked_for():

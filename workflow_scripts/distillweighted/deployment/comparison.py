@@ -149,6 +149,8 @@ def verdict(
     better: dict[str, float],
     reference: str | None,
     rivals: Mapping[str, float] | None = None,
+    *,
+    chosen: bool = False,
 ) -> str:
     """Whether distillation helped, and what did, in plain sentences.
 
@@ -157,6 +159,7 @@ def verdict(
         better: What `clearly_better` returns.
         reference: The method that all are compared with.
         rivals: What `clearly_better` returns of the student that is handed over.
+        chosen: Whether validation images chose that student.
     """
     rows = table.set_index("method")
     distilled = table[table["distils"]]
@@ -180,6 +183,8 @@ def verdict(
         f"{row['label']} {verb}{row['accuracy']:.1f} %"
         for row, verb in ((main, "reaches "), (base, ""))
     )
+    if main["seeds"] > 1:
+        compared += f", in the mean of {main['seeds']} seeds"
     if main["difference_low"] > 0:
         first = f"Distillation helped: {compared}: it is {size} better ({interval})."
     elif main["difference_high"] < 0:
@@ -191,18 +196,21 @@ def verdict(
             f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "
             f"test part cannot tell from no difference ({interval})."
         )
-    told = [first, *_what_did(rows, better, main), *_rivals(rows, rivals or {})]
+    told = [first, *_what_did(rows, better, main), *_rivals(rows, rivals or {}, chosen)]
     return " ".join([*told, *_probe(rows, main)])
 
 
-def _rivals(rows: pd.DataFrame, rivals: Mapping[str, float]) -> list[str]:
+def _rivals(rows: pd.DataFrame, rivals: Mapping[str, float], chosen: bool) -> list[str]:
     students = {method: by for method, by in rivals.items() if method != "linear_probe"}
     if not students:
         return []
     named = [f"{rows.loc[m, 'label']} ({_signed(by)})" for m, by in students.items()]
+    said = f"Clearly better than the student that is handed over: {', '.join(named)}."
+    if chosen:
+        return [f"{said} Validation images chose that student, and are few enough to err."]
     return [
-        f"Clearly better than the student that is handed over: {', '.join(named)}. To hand over "
-        "what is best on labelled images that are kept for it, set student.deploy: auto and choice."
+        f"{said} To hand over what is best on labelled images that are kept for it, set "
+        "student.deploy: auto and choice."
     ]
 
 

@@ -195,6 +195,7 @@ class Deployment:
             replicates=tuple(self.replicates),
             methods=tuple(self.methods(target)),
             reference=self.reference(target),
+            chosen=self.deployed is None,
             probe=self.has_probe(target),
             draws=10_000,
         )

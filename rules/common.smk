@@ -118,7 +118,7 @@ def check_files(jobs):
         if job.rule.name in wanted:
             wanted[job.rule.name] += job.wildcards
         elif job.rule.name == "infer_source":
-            asked.append((RUN.sources[job.wildcards.source], RUN.tasks[job.wildcards.target]))
+            asked.append((RUN.models[job.wildcards.source], RUN.tasks[job.wildcards.target]))
     names = sorted(wanted["load_source"] + wanted["describe_source"])
     missing = describe_missing_files(
         sorted(wanted["prepare_data_set"]), [RUN.models[name] for name in names], **RUN.roots

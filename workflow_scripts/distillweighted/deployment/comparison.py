@@ -6,7 +6,7 @@ that get it right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,13 +144,22 @@ def clearly_better(
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None) -> str:
+def verdict(
+    table: pd.DataFrame,
+    better: dict[str, float],
+    reference: str | None,
+    rivals: Mapping[str, float] | None = None,
+    *,
+    chosen: bool = False,
+) -> str:
     """Whether distillation helped, and what did, in plain sentences.
 
     Args:
         table: What `compare` returns.
         better: What `clearly_better` returns.
         reference: The method that all are compared with.
+        rivals: What `clearly_better` returns of the student that is handed over.
+        chosen: Whether validation images chose that student.
     """
     rows = table.set_index("method")
     distilled = table[table["distils"]]
@@ -174,6 +183,8 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
         f"{row['label']} {verb}{row['accuracy']:.1f} %"
         for row, verb in ((main, "reaches "), (base, ""))
     )
+    if main["seeds"] > 1:
+        compared += f", in the mean of {main['seeds']} seeds"
     if main["difference_low"] > 0:
         first = f"Distillation helped: {compared}: it is {size} better ({interval})."
     elif main["difference_high"] < 0:
@@ -185,7 +196,22 @@ def verdict(table: pd.DataFrame, better: dict[str, float], reference: str | None
             f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "
             f"test part cannot tell from no difference ({interval})."
         )
-    return " ".join([first, *_what_did(rows, better, main), *_probe(rows, main)])
+    told = [first, *_what_did(rows, better, main), *_rivals(rows, rivals or {}, chosen)]
+    return " ".join([*told, *_probe(rows, main)])
+
+
+def _rivals(rows: pd.DataFrame, rivals: Mapping[str, float], chosen: bool) -> list[str]:
+    students = {method: by for method, by in rivals.items() if method != "linear_probe"}
+    if not students:
+        return []
+    named = [f"{rows.loc[m, 'label']} ({_signed(by)})" for m, by in students.items()]
+    said = f"Clearly better than the student that is handed over: {', '.join(named)}."
+    if chosen:
+        return [f"{said} Validation images chose that student, and are few enough to err."]
+    return [
+        f"{said} To hand over what is best on labelled images that are kept for it, set "
+        "student.deploy: auto and choice."
+    ]
 
 
 def _what_did(rows: pd.DataFrame, better: dict[str, float], main: pd.Series) -> list[str]:
@@ -234,7 +260,8 @@ def what_intervals_cover(table: pd.DataFrame, images: int) -> str:
     trained = (
         "not another training: one seed was trained"
         if seeds == 1
-        else f"not another training: the {seeds} seeds are averaged for each image first"
+        else f"not another training: {seeds} seeds, of which the first is handed over, are "
+        "averaged for each image first"
     )
     return (
         f"Accuracies in percent of {images} test images; differences, in points, are paired with "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from distillweighted.analysis.figures import style
 from distillweighted.deployment.evaluation import Evaluation
@@ -43,6 +44,8 @@ def draw_comparison(table: pd.DataFrame, reference: str | None) -> Figure:
         label.set_fontweight("bold" if deployed else "normal")
     if paired:
         name = table.loc[table["method"] == reference, "label"].iloc[0]
+        for panel in panels:
+            panel.xaxis.set_major_locator(MaxNLocator(6))
         panels[1].axvline(0, color=style.GREY, linewidth=0.8)
         panels[1].set_xlabel(f"Difference to {style.display_name(name)} (points)")
         panels[1].grid(axis="x")

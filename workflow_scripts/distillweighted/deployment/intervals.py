@@ -20,8 +20,8 @@ def wilson_interval(right: int, count: int, *, level: float = 0.95) -> tuple[flo
     share, weight = right / count, z**2 / count
     centre = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
-    # At the ends, rounding must not leave 0 and 1.
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends it reaches 0 or 1 exactly, but for rounding.
+    return (centre - half if right else 0.0), (centre + half if right < count else 1.0)
 
 
 def bootstrap_interval(

@@ -71,6 +71,9 @@ class ComparisonJob(Job):
     """The method that all are compared with, transfer from the same start; None if it is not in the
     grid."""
 
+    chosen: bool
+    """Whether validation images choose the student that is handed over."""
+
     probe: bool
     """Whether there is a linear probe on the nearest source."""
 

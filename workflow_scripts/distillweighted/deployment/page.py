@@ -203,8 +203,7 @@ def _facts(of: Description) -> str:
 
 
 def _says(of: Description, row: np.ndarray) -> str:
-    # Blanks that do not break keep the number together.
-    return f"{of.export['classes'][int(row.argmax())]} ·\u00a0{100 * float(row.max()):.0f}\u00a0%"
+    return f"{of.export['classes'][int(row.argmax())]}, {100 * float(row.max()):.0f}\u00a0%"
 
 
 def _definitions(rows: list[tuple[str, str]]) -> str:

@@ -20,11 +20,11 @@ p { margin: 0 0 .8rem; max-width: 46rem; }
 .note { color: var(--soft); font-size: .88rem; }
 .figure { display: block; height: auto; max-width: 100%; margin: .4rem 0 .8rem; }
 .wide { overflow-x: auto; margin: .4rem 0 .8rem; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line);
+table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(--line);
          white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; }
-th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: normal; }
 .bold td { font-weight: 700; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr));
          gap: .9rem .7rem; margin: .3rem 0 1.2rem; }

@@ -44,8 +44,8 @@ def size(bytes_: int) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A latency, to three digits."""
-    return f"{value:.3g} ms"
+    """A latency, to two digits."""
+    return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"
 
 
 def interval(low: float, high: float) -> str:
@@ -85,7 +85,7 @@ def comparison_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _p_text(p: float) -> str:
     if math.isnan(p):
         return "–"
-    return "below 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[str, str]]:

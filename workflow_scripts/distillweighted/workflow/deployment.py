@@ -154,7 +154,7 @@ class Deployment:
 
     def has_probe(self, target: str) -> bool:
         """Whether there is a linear probe on the nearest source that saw the test images."""
-        return False
+        return self.run.tasks[target].own
 
     def probe_files(self, target: str) -> list[str]:
         """The linear probes, one a replicate; none where there are none."""
@@ -166,8 +166,8 @@ class Deployment:
         return [self.run.paths.model_facts(source.name) for source in self.run.admissible(target)]
 
     def ranking_files(self, target: str) -> list[str]:
-        """The ranking of the target's sources as text and as a figure; none where none is made."""
-        return []
+        """The ranking of the target's sources as text and as a figure."""
+        return [self.run.paths.ranking(target, ending) for ending in ("md", "png")]
 
     def files(self, *names: str) -> list[str]:
         """These files of every target's student."""
@@ -195,6 +195,7 @@ class Deployment:
             replicates=tuple(self.replicates),
             methods=tuple(self.methods(target)),
             reference=self.reference(target),
+            chosen=self.deployed is None,
             probe=self.has_probe(target),
             draws=10_000,
         )

@@ -129,7 +129,7 @@ def build_network(
 
     Args:
         architecture: One of torchvision's classifiers, or `timm-<name>`.
-        num_classes: Number of outputs; 0, of timm's alone, for a network that ends in features.
+        num_classes: Number of outputs; 0 for a network that ends in features.
         seed: Seed of the initialisation; the global random state is left as it was.
         image_size: As of `build_model`.
         options: As of `build_model`.
@@ -141,7 +141,9 @@ def build_network(
         torch.manual_seed(seed)
         if architecture in TORCHVISION:
             if num_classes == 0:
-                raise ValueError(f"torchvision has no '{architecture}' without a classifier")
+                network = _build_torchvision(architecture, 2, image_size)
+                network.set_submodule(find_head(network, architecture), nn.Identity())
+                return network
             return _build_torchvision(architecture, num_classes, image_size)
         if is_timm(architecture):
             name = architecture.removeprefix(TIMM_PREFIX)

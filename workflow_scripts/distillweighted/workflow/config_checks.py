@@ -19,9 +19,11 @@ from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
     IMAGENET,
+    OWN_STARTS,
     admissible_sources,
     baseline_architectures,
     list_sources,
+    published_reference,
     start_name,
 )
 from distillweighted.tasks.registry import (
@@ -182,10 +184,18 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, IMAGENET}
+    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, *OWN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
     architecture = student["architecture"]
+    if name == "weights" and student["weights"] is None:
+        yield Problem("student.weights", "missing (initialization: weights needs it: a file)")
+    if name != "weights" and student["weights"] is not None:
+        text = f"is not read with initialization: {name} (allowed: null, or that of weights)"
+        yield Problem("student.weights", text)
+    if name == "pretrained" and is_known(architecture) and not published_reference(architecture):
+        text = f"nobody published weights of {show(architecture)} (allowed: random, weights)"
+        yield Problem("student.initialization", text)
     if name == IMAGENET and architecture not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")

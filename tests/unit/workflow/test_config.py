@@ -230,14 +230,11 @@ BAD = {
     ),
     "origin": (
         {"sources.0.from": "banc"},
-        [
-            "sources.0.from: unknown origin 'banc'; did you mean 'bank'? (allowed: arrays, bank, "
-            "program, trained)"
-        ],
+        ["sources.0.from: unknown origin 'banc'; did you mean 'bank'? (allowed: bank, trained)"],
     ),
     "an origin of starts": (
         {"sources.0.from": "torchvision"},
-        ["sources.0.from: unknown origin 'torchvision' (allowed: arrays, bank, program, trained)"],
+        ["sources.0.from: unknown origin 'torchvision' (allowed: bank, trained)"],
     ),
     "metric not computed": (
         {"similarity.metrics": ["cka"], "similarity.representations": ["pseudo_labels"]},

@@ -201,6 +201,8 @@ def test_students_train_on_images_of_any_size(birds, bank, tmp_path):
         distill_labeled=False,
         device="cpu",
         checkpoint=str(tmp_path / "training.pt"),
+        heads={"resnet18_cub200": "own"},
+        feature_scale=1.0,
     )
     train_students.main(
         job,

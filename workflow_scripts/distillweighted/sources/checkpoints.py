@@ -117,7 +117,7 @@ def _load_published(
         network = _by_timm(state, network, job, classes, size) or network
     else:
         head = head if classes else None
-        _put(state, network, head, complaint, by_order=by_order, path=path)
+        _put(state, network, head, complaint, by_order=by_order, path=path, whole=example)
     check_finite(network, complaint)
     if timm:
         *statistics, seen = timm_input(network, size)
@@ -159,8 +159,9 @@ def _by_timm(
         # Which say it in many lines; this in one.
         path = Path(job.checkpoint)
         complaint = f"{path}: its weights do not fit {job.architecture}"
-        example = find_head(network, job.architecture, size) if classes else None
-        _put(state, network, example, complaint, by_order=False, path=path)
+        head = find_head(network, job.architecture, size) if classes else None
+        example = build_network(job.architecture, 2, seed=0, image_size=size)
+        _put(state, network, head, complaint, by_order=False, path=path, whole=example)
         raise
 
 
@@ -172,6 +173,7 @@ def _put(
     *,
     by_order: bool,
     path: Path,
+    whole: nn.Module | None = None,
 ) -> None:
     """Put weights into a network by name or by order; a message about names says where the order
     would do."""
@@ -184,7 +186,8 @@ def _put(
         if path.suffix == ".safetensors":
             raise
         try:
-            in_order(state, network, complaint, any_rows=True)
+            # With a head: names that nobody knows do not tell whether there is one.
+            in_order(state, whole or network, complaint, any_rows=True)
         except CheckpointError:
             raise error from None
         raise CheckpointError(

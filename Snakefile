@@ -47,7 +47,7 @@ wildcard_constraints:
     source="[^/]+",
     recipe="[^/]+",
     cohort="[^/]+",
-    replicate=r"\d+(-labels[^/]+)?",
+    replicate=r"\d+(-labels[^/]+?)?(-validation)?",
 
 
 # A plan (-n) does not come here, so that it can be made without the data.

@@ -69,8 +69,7 @@ GPUS = int(
 
 RUN = Run(config, GPUS)
 RESULTS = RUN.paths.results
-TRAINED = [name for name, model in RUN.models.items() if model.origin == "trained"]
-LOADED = [name for name in RUN.models if name not in TRAINED]
+TRAINED, LOADED, OUTSIDE = map(RUN.names_of_kind, ("trained", "loaded", "outside"))
 
 
 def members(wildcards):
@@ -85,7 +84,7 @@ def student(wildcards):
 
 def existing(path):
     """A file as an input where it is there; what is missing is told all at once, at the start."""
-    return [str(path)] if path.exists() else []
+    return [str(path)] if path is not None and path.exists() else []
 
 
 def per_attempt(amount):
@@ -100,12 +99,13 @@ def alternatives(names):
 
 def check_files(jobs):
     """Stop, before any work, where files are missing that a person or `fetch` has to bring."""
-    wanted = {"prepare_data_set": [], "load_source": []}
+    wanted = {"prepare_data_set": [], "load_source": [], "describe_source": []}
     for job in jobs:
         if job.rule.name in wanted:
             wanted[job.rule.name] += job.wildcards
+    names = sorted(wanted["load_source"] + wanted["describe_source"])
     missing = describe_missing_files(
-        sorted(wanted["prepare_data_set"]), RUN.loaded(sorted(wanted["load_source"])), **RUN.roots
+        sorted(wanted["prepare_data_set"]), [RUN.models[name] for name in names], **RUN.roots
     )
     if missing:
         raise WorkflowError(

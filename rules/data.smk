@@ -13,10 +13,7 @@ rule fetch:
         runtime=1440,
     params:
         code=code_of("fetch"),
-        tasks=needed_data_sets(config),
-        models=RUN.loaded(LOADED),
-        data_root=config["data_root"],
-        models_root=config["models_root"],
+        job=RUN.jobs.fetch(needed_data_sets(config)).as_params(),
     script:
         "../workflow_scripts/fetch.py"
 

@@ -185,7 +185,11 @@ def test_the_tables_of_facts_name_what_there_is():
     for metric in METRICS.values():
         assert callable(metric.load()) and metric.low < metric.high
     for origin in ORIGINS.values():
-        assert origin.trained == (origin.load is origin.path is origin.file_set is None)
+        assert origin.trained == (origin.locate is None) and not (origin.trained and origin.outside)
+        # Every other one says where a person gets what is missing, and how it is read.
+        assert origin.trained or origin.file_set or origin.advice
+        assert (origin.load is None) == (origin.trained or origin.outside)
+        assert (origin.describe is None) == (origin.outputs is None) == (not origin.outside)
     tasks = list_tasks({})
     assert tasks["latin"].generated and not tasks["cub200"].generated
     assert all(name == task.name for name, task in tasks.items())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from distillweighted.sources.model import Model
+from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.origins.torchvision import IMAGENET_CLASSES
 from distillweighted.tasks.registry import Task, list_tasks
 
@@ -16,33 +17,6 @@ CHOSEN_STARTS = ("random", "nearest_source")
 """Values of `student.initialization` that name no model."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model that somebody trained, on a task of its own."""
-
-    name: str
-    """Its name in paths and tables."""
-
-    architecture: str
-    """Its network."""
-
-    task: str
-    """The task that it was trained on."""
-
-    origin: str
-    """Where it comes from: a name in `origins.registry.ORIGINS`."""
-
-    num_outputs: int
-    """Outputs of its head."""
-
-    activation: str = "softmax"
-    """How its outputs become probabilities: softmax, or sigmoid where it was trained on several
-    labels an image."""
-
-    is_source: bool = True
-    """Whether it may teach; the others are only started from."""
-
-
 def list_sources(config: Mapping[str, Any], tasks: Mapping[str, Task] | None = None) -> list[Model]:
     """All sources of a configuration, sorted by name (ties in similarity go to the first).
 
@@ -51,23 +25,8 @@ def list_sources(config: Mapping[str, Any], tasks: Mapping[str, Task] | None = N
         tasks: By default, those that the configuration may name.
     """
     tasks = list_tasks(config) if tasks is None else tasks
-    sources = []
-    for group in config["sources"]:
-        for architecture in group["architectures"]:
-            for name in group["tasks"]:
-                task = tasks.get(name)
-                multi_label = task is not None and task.multi_label
-                sources.append(
-                    Model(
-                        f"{architecture}_{name}",
-                        architecture,
-                        name,
-                        group["from"],
-                        0 if task is None else task.num_classes,
-                        group["multi_label_outputs"] if multi_label else "softmax",
-                    )
-                )
-    return sorted(sources, key=lambda source: source.name)
+    groups = [ORIGINS[group["from"]].models(group, tasks) for group in config["sources"]]
+    return sorted((model for models in groups for model in models), key=lambda model: model.name)
 
 
 def start_name(architecture: str, initialization: str) -> str | None:
@@ -118,7 +77,8 @@ def excluded_sources(config: Mapping[str, Any], target: str) -> dict[str, str]:
     """Names of the sources that may not serve a target, each with the reason."""
     excluded = {}
     for source in list_sources(config):
-        if source.task == target:
+        # Of a model of the user's own, a task is only what somebody calls it.
+        if source.task == target and not ORIGINS[source.origin].own_input:
             excluded[source.name] = "trained on the target's own task"
         elif any(
             entry["target"] == target
@@ -136,8 +96,10 @@ def admissible_sources(config: Mapping[str, Any], target: str) -> list[Model]:
 
 
 def baseline_architectures(config: Mapping[str, Any]) -> list[str]:
-    """The source architectures for which baselines are trained, in the configuration's order."""
+    """The source architectures for which baselines are trained, in the configuration's order: by
+    default those of its groups of architectures; a pool of models may have hundreds."""
     chosen = config["baselines"]["source_architectures"]
     if chosen is not None:
         return list(chosen)
-    return list(dict.fromkeys(a for group in config["sources"] for a in group["architectures"]))
+    groups = [group.get("architectures", ()) for group in config["sources"]]
+    return list(dict.fromkeys(architecture for group in groups for architecture in group))

@@ -67,3 +67,6 @@ class SplitJob(Job):
 
     fraction: float | None
     """Share of the training images that are labelled; None where they are given."""
+
+    validation: float | None = None
+    """Share of the labelled images that are kept for validation; None for none."""

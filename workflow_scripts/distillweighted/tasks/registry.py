@@ -43,7 +43,8 @@ class Task:
     """Whether its images are made, not read."""
 
     own = False
-    """Whether it is a user's own, whose labelled images are given."""
+    """Whether it is a user's own: its labelled images are given, and its sources are asked about
+    its test images too."""
 
     def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
         """How many images it has, by pool: train_images and test_images."""

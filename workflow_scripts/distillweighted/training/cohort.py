@@ -12,7 +12,7 @@ import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ from distillweighted.sources.outputs import load_inference
 from distillweighted.tasks.pools import open_pool
 from distillweighted.tasks.prepared import read_image_names, read_meta
 from distillweighted.tasks.splits import read_split
+from distillweighted.training.choice import read_settings
 from distillweighted.training.cohort_job import CohortJob, StudentJob
 from distillweighted.training.loop import train_students
 from distillweighted.training.objectives.registry import OBJECTIVES
@@ -124,8 +125,6 @@ def train_cohort(
         device=device,
         checkpoint=saved,
     )
-    # Read once for all: a large index takes as long to parse as a student to write.
-    names = read_image_names(files.target["index"], "test")
     for outcome in trained:
         folder = output / outcome.recipe
         if outcome.error is not None:
@@ -141,7 +140,7 @@ def train_cohort(
             device=device,
             view=cohort.view,
         )
-        predictions = zip(names, logits.argmax(dim=1).tolist(), strict=True)
+        predictions = zip(cohort.test_names, logits.argmax(dim=1).tolist(), strict=True)
         _write_student(folder, outcome, prepared, cohort, str(device), predictions)
     saved.remove()
 
@@ -157,8 +156,15 @@ class _Cohort:
             for pool in ("train", "test")
         }
         self.images = open_pool(images["train"], index)
-        self.test_images = open_pool(images["test"], index)
         self.rows = read_split(files.target["split"], files.target["labeled"], index)
+        # Read once for all: a large index takes as long to parse as a student to write.
+        if len(self.rows.validation):
+            self.test_images = self.images.part(self.rows.validation)
+            names = read_image_names(index, "train")
+            self.test_names = [names[row] for row in self.rows.validation]
+        else:
+            self.test_images = open_pool(images["test"], index)
+            self.test_names = read_image_names(index, "test")
         self.num_classes = read_meta(files.target["meta"].parent)["num_classes"]
         self.view = make_view(job.view, threads=threads)
         self._checksum = functools.cache(lambda path: fingerprint_files([path]))
@@ -186,6 +192,7 @@ class _Cohort:
         for student in self.job.students:
             folder = output / student.recipe
             try:
+                student = _with_settings(student)
                 sources, initial = _weights_of(student), _initial_of(student)
                 key = self._key(student, sources, initial)
                 if _take_over(Path(student.folder), folder, key):
@@ -205,6 +212,8 @@ class _Cohort:
         if OBJECTIVES[student.objective].pseudo_labels:
             files += [_file_of(source, self.files.inference, student) for source in sources]
         facts = (student.recipe, student.objective, student.architecture, student.learning_rate)
+        if student.lam is not None:
+            facts += (student.lam,)
         made_from = (*facts, initial, student.code, *sources.items(), *map(self._checksum, files))
         return f"{derive_seed(self._common, *made_from):016x}"
 
@@ -220,14 +229,26 @@ class _Cohort:
             weights = np.array(list(sources.values()))
             pseudo = PseudoLabels(probabilities, sizes, weights, tuple(sources))
         return Student(
-            student.recipe, student.objective, model, mean, std, pseudo, student.learning_rate
+            student.recipe,
+            student.objective,
+            model,
+            mean,
+            std,
+            pseudo,
+            student.learning_rate,
+            student.lam,
         )
 
     def _model(self, student: StudentJob, initial: str | None) -> tuple[Classifier, list, list]:
         """A student's model at its start, and the mean and standard deviation of its inputs."""
         head_seed = derive_seed(self.job.seed, "target head")
         if initial is None:
-            model = build_model(student.architecture, self.num_classes, seed=head_seed)
+            model = build_model(
+                student.architecture,
+                self.num_classes,
+                seed=head_seed,
+                image_size=self.job.image_size,
+            )
             return model, *self._image_statistics()
         model, meta = load_model(self.files.models[initial])
         return replace_head(model, self.num_classes, seed=head_seed), meta["mean"], meta["std"]
@@ -243,6 +264,21 @@ class _Cohort:
                 )
         sizes = tuple(probabilities.shape[1] for probabilities in outputs)
         return torch.from_numpy(np.concatenate(outputs, axis=1)), sizes
+
+
+def _lam(student: Student, job: CohortJob) -> float | None:
+    """lambda of a student; None where its objective has none."""
+    if not OBJECTIVES[student.objective].lam:
+        return None
+    return job.settings.lam if student.lam is None else student.lam
+
+
+def _with_settings(student: StudentJob) -> StudentJob:
+    """A student with the settings that were chosen for it."""
+    if student.choice is None:
+        return student
+    rate, lam = read_settings(Path(student.choice), student.recipe)
+    return replace(student, learning_rate=rate, lam=lam)
 
 
 def _weights_of(student: StudentJob) -> dict[str, float]:
@@ -311,6 +347,8 @@ def _write_student(
         "key": prepared.key,
         "student": prepared.architecture,
         "selected_sources": prepared.sources,
+        "learning_rate": student.learning_rate,
+        "lambda": _lam(student, job),
         "steps": steps,
         "train_seconds": seconds,
         "images_per_second": steps * job.settings.images_per_step / seconds,

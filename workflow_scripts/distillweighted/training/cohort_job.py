@@ -26,6 +26,13 @@ class StudentJob:
     learning_rate: float
     """Its peak learning rate."""
 
+    lam: float | None
+    """Its lambda; None for that of the settings."""
+
+    choice: str | None
+    """The file with its learning rate and lambda, where they were chosen (`training.choice`); None
+    where these fields say."""
+
     source: str | None
     """The source that has all the weight; None where `weights` says, or it has none."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,9 @@ class Student:
     learning_rate: float | None = None
     """Its peak learning rate; None takes that of the settings."""
 
+    lam: float | None = None
+    """Its lambda; None takes that of the settings."""
+
 
 class StudentInTraining(Trainee):
     """A student with its heads, while it trains; objectives read its attributes.
@@ -98,7 +101,8 @@ class StudentInTraining(Trainee):
     def __init__(
         self, student: Student, settings: StudentSettings, *, seed: int, device: torch.device
     ):
-        self.settings, self.seed = settings, seed
+        own = {} if student.lam is None else {"lam": student.lam}
+        self.settings, self.seed = replace(settings, **own), seed
         self.pseudo_labels = student.pseudo_labels
         self._mean, self._std = student.mean, student.std
         self.heads: nn.Linear | None = None

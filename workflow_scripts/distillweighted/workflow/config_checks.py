@@ -5,6 +5,7 @@ Each check reads a few top-level keys and yields the problems that it finds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,14 @@ from distillweighted.sources.zoo import (
     list_sources,
     start_name,
 )
-from distillweighted.tasks.registry import KNOWN_TASKS, PublishedTask, list_tasks, target_names
+from distillweighted.tasks.registry import (
+    KNOWN_TASKS,
+    PublishedTask,
+    Task,
+    list_tasks,
+    target_names,
+)
+from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
 from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
@@ -104,19 +112,56 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    origins = {name for name, origin in ORIGINS.items() if origin.serves_sources}
+    found = False
     for i, group in enumerate(config["sources"]):
-        if group["from"] not in origins:
-            yield unknown_name(f"sources.{i}.from", group["from"], origins, "origin")
-        for k, name in enumerate(group["architectures"]):
-            if not is_known(name):
-                yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
-        for k, name in enumerate(group["tasks"]):
-            if name not in KNOWN_TASKS:
-                yield unknown_name(f"sources.{i}.tasks.{k}", name, KNOWN_TASKS, "task")
-    names = [source.name for source in list_sources(config)]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+        for key, text in _group_of_sources_problems(group, KNOWN_TASKS):
+            found = True
+            yield Problem(f"sources.{i}.{key}", text)
+    if found:
+        return
+    sources = list_sources(config)
+    names = Counter(source.name for source in sources)
+    for name in sorted(name for name, count in names.items() if count > 1):
+        if any(ORIGINS[s.origin].own_input for s in sources if s.name == name):
+            text = f"two sources are called {show(name)}; give one of them another `name`"
+            yield Problem("sources", text)
+        else:
+            yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+
+
+def _group_of_sources_problems(
+    group: Mapping[str, Any], tasks: Mapping[str, Task]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with an entry of `sources`: pairs of a key in it and a text."""
+    origins = {name: origin for name, origin in ORIGINS.items() if origin.serves_sources}
+    if group["from"] not in origins:
+        yield unknown_name("from", group["from"], origins, "origin")
+        return
+    origin, broken = origins[group["from"]], False
+    allowed = {"from", *origin.required, *origin.optional}
+    for key in origin.required:
+        if key not in group:
+            broken = True
+            yield key, f"missing (from: {origin.name} needs it)"
+    for key in group:
+        # This one has a default, which is in every entry.
+        if key not in allowed and (key, group[key]) != ("multi_label_outputs", "softmax"):
+            broken = True
+            known = ", ".join(sorted(allowed - {"from"}))
+            yield key, f"from: {origin.name} does not take this key (allowed: {known})"
+    for k, name in enumerate(group.get("architectures", ())):
+        if not is_known(name):
+            broken = True
+            yield f"architectures.{k}", describe_unknown(name)
+    if "architecture" in group and not is_known(group["architecture"]):
+        broken = True
+        yield "architecture", describe_unknown(group["architecture"])
+    for k, name in enumerate(group.get("tasks", ())):
+        if name not in tasks:
+            broken = True
+            yield unknown_name(f"tasks.{k}", name, tasks, "task")
+    if origin.problems is not None and not broken:
+        yield from origin.problems(group)
 
 
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -176,7 +221,7 @@ def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    known = {name for group in config["sources"] for name in group["architectures"]}
+    known = {source.architecture for source in list_sources(config)}
     for i, name in enumerate(config["baselines"]["source_architectures"] or []):
         if name not in known:
             path = f"baselines.source_architectures.{i}"
@@ -202,7 +247,7 @@ def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     sources = list_sources(config)
-    known = {source.name for source in sources} | {source.task for source in sources}
+    known = {source.name for source in sources} | {source.task for source in sources} - {""}
     for i, entry in enumerate(config["exclude"]):
         if entry["target"] not in target_names(config):
             yield unknown_name(
@@ -262,7 +307,9 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if tasks and config["data_root"] is None:
         text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
         yield Problem("data_root", text)
-    reasons = [s.name for s in list_sources(config) if not ORIGINS[s.origin].trained]
+    # Models of the user's own may lie anywhere.
+    needing = {name for name, o in ORIGINS.items() if not (o.trained or o.own_input or o.outside)}
+    reasons = [s.name for s in list_sources(config) if s.origin in needing]
     if config["student"]["initialization"] == IMAGENET:
         reasons.append("the ImageNet weights that students start from")
     if config["training"]["sources"]["initialization"] == IMAGENET:
@@ -290,6 +337,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
+    ("choice exclude targets sources methods baselines student seeds training", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillweighted.similarity.jobs import ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
-from distillweighted.sources.jobs import InferenceJob, LoadJob
+from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
 from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
 from distillweighted.tasks.own.scan import scan_own_task
+from distillweighted.training.choice import Candidate, ChoiceJob
 from distillweighted.training.cohort_job import CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
@@ -53,8 +55,9 @@ class Jobs:
 
     def split(self, target: str, replicate: str) -> SplitJob:
         """What the job that chooses labelled images is told."""
-        chosen, given = self.run.replicates[replicate], self.run.tasks[target].own
-        return SplitJob(target, chosen.seed, None if given else chosen.label_fraction)
+        chosen, given = self.run.replicate(replicate), self.run.tasks[target].own
+        fraction = None if given else chosen.label_fraction
+        return SplitJob(target, chosen.seed, fraction, chosen.validation)
 
     def source(self, name: str) -> SourceJob:
         """What the job that trains a model is told."""
@@ -74,27 +77,54 @@ class Jobs:
     def load(self, name: str) -> LoadJob:
         """What the job that loads a model is told; looks at the state of its file."""
         model, path = self.run.models[name], self.run.checkpoint_path(name)
+        size = self.run.config["images"]["size"]
+        if model.is_source and self.run.origin(name).own_input:
+            size = model.input_size
         return LoadJob(
             name=name,
             architecture=model.architecture,
             task=model.task,
             origin=model.origin,
             num_classes=model.num_outputs,
-            image_size=self.run.config["images"]["size"],
+            image_size=size,
             checkpoint=str(path),
-            file=files_state([path]),
+            file=None if path is None else files_state([path]),
+            reference=model.reference,
+            head=model.head,
+            mean=model.mean,
+            std=model.std,
+            settings=model.settings,
         )
+
+    def fetch(self, tasks: Iterable[str]) -> FetchJob:
+        """What the job that downloads data sets and models is told."""
+        names = [*self.run.names_of_kind("loaded"), *self.run.names_of_kind("outside")]
+        models = tuple(self.run.models[name] for name in sorted(names))
+        roots = (self.run.config["data_root"], self.run.config["models_root"])
+        return FetchJob(tuple(tasks), models, *roots)
 
     def inference(self, target: str, source: str) -> InferenceJob:
         """What the job that runs a source over a target's images is told."""
-        task = self.run.tasks[target]
+        task, model = self.run.tasks[target], self.run.sources[source]
+        origin = self.run.origin(source)
+        # A user's images have no size that all sources are made for.
+        own_view = origin.own_input or task.own
+        files = [] if model.text is None else [Path(model.text)]
+        if origin.outside and (path := self.run.checkpoint_path(source)) is not None:
+            files.append(path)
         return InferenceJob(
             target=target,
             source=source,
-            view=task.view(self.run.config),
-            statistics=task.shared_statistics(self.run.config),
-            activation=self.run.sources[source].activation,
+            view=None if own_view else task.view(self.run.config),
+            statistics=None if own_view else task.shared_statistics(self.run.config),
+            activation=model.activation,
             device=self.run.config["device"],
+            origin=model.origin,
+            head=model.head,
+            text=model.text,
+            files=files_state(files) if files else None,
+            test_images=task.own,
+            settings=model.settings,
         )
 
     def scores(self, target: str, replicate: str) -> ScoreJob:
@@ -102,7 +132,7 @@ class Jobs:
         similarity = self.run.config["similarity"]
         return ScoreJob(
             target=target,
-            seed=self.run.replicates[replicate].seed,
+            seed=self.run.replicate(replicate).seed,
             sources=tuple(source.name for source in self.run.admissible(target)),
             probe_size=self.run.config["probe"]["size"],
             metrics=tuple(similarity["metrics"]),
@@ -117,7 +147,7 @@ class Jobs:
         )
         return WeightsJob(
             target=target,
-            seed=self.run.replicates[replicate].seed,
+            seed=self.run.replicate(replicate).seed,
             weighting=what.facts.weights,
             p=what.p,
             draw=what.draw,
@@ -134,7 +164,7 @@ class Jobs:
         students, task = self.run.members(target, replicate, cohort), self.run.tasks[target]
         return CohortJob(
             target=target,
-            seed=self.run.replicates[replicate].seed,
+            seed=self.run.replicate(replicate).seed,
             students=tuple(map(self._student, students)),
             sources=tuple(self.run.used_sources(students)),
             models=tuple(self.run.used_models(students)),
@@ -146,6 +176,27 @@ class Jobs:
             device=self.run.config["device"],
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
+            ),
+        )
+
+    def choice(self, target: str, replicate: str) -> ChoiceJob:
+        """What the job that chooses settings and the method to deploy is told."""
+        paths = self.run.paths
+        return ChoiceJob(
+            target=target,
+            seed=self.run.replicate(replicate).seed,
+            deploy=self.run.deployed_recipe,
+            deployable=tuple(recipe.name for recipe in self.run.deployable.values()),
+            candidates=tuple(
+                Candidate(
+                    recipe=c.recipe.base.name,
+                    learning_rate=self.run.learning_rate(c),
+                    lam=self._lam(c),
+                    metrics=paths.student(
+                        c.target, c.recipe.name, c.replicate.name, "metrics.json"
+                    ),
+                )
+                for c in self.run.candidates_of(target, replicate)
             ),
         )
 
@@ -184,9 +235,21 @@ class Jobs:
             "facts": [metric.computation for metric in metrics],
         }
 
+    def inference_modules(self, source: str) -> list[str]:
+        """The modules that answer for an outside source, for `fingerprint.code_of`."""
+        origin = self.run.origin(source)
+        return [origin.module] if origin.outside else []
+
     def objective_modules(self, student: PlannedStudent) -> list[str]:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""
         return [OBJECTIVES[student.recipe.facts.objective].path]
+
+    def _lam(self, student: PlannedStudent) -> float | None:
+        """lambda of a student; None where its objective has none."""
+        if not OBJECTIVES[student.recipe.facts.objective].lam:
+            return None
+        own = student.recipe.lam
+        return self.run.config["training"]["lambda"] if own is None else own
 
     def _student(self, student: PlannedStudent) -> StudentJob:
         return StudentJob(
@@ -194,6 +257,8 @@ class Jobs:
             objective=student.recipe.facts.objective,
             architecture=student.architecture,
             learning_rate=self.run.learning_rate(student),
+            lam=student.recipe.lam,
+            choice=self.run.settings_choice(student),
             source=student.recipe.source,
             weights=self.run.weights_path(student),
             initial=self.run.start(student),

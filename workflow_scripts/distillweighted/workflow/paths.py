@@ -51,6 +51,10 @@ class Paths:
         """The weights that are all on the most similar source (p = inf)."""
         return self.weights(target, replicate, "distill_weighted-pinf")
 
+    def choice(self, target: str, replicate: str) -> str:
+        """The settings that were chosen on validation images, and the recipe to deploy."""
+        return f"{self.results}/choices/{target}/seed{replicate}.json"
+
     def student(self, target: str, recipe: str, replicate: str, file: str = "") -> str:
         """A file of a finished student, or its folder."""
         folder = f"{self.results}/students/{target}/{recipe}/seed{replicate}"

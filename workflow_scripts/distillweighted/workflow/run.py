@@ -20,10 +20,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from distillweighted.sources.model import Model
 from distillweighted.sources.origins.origin import Origin
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
-    Model,
     admissible_sources,
     excluded_sources,
     initial_of,
@@ -42,8 +42,12 @@ from distillweighted.workflow.grid import (
     PlannedStudent,
     Recipe,
     Replicate,
+    deployable,
+    is_chosen,
+    list_candidates,
     list_replicates,
     list_students,
+    validation_replicate,
     weight_recipes,
 )
 from distillweighted.workflow.jobs import Jobs
@@ -125,6 +129,18 @@ class Run:
         return {replicate.name: replicate for replicate in list_replicates(self.config)}
 
     @cached_property
+    def validation_replicates(self) -> dict[str, Replicate]:
+        """The replicates that settings are chosen on, by name; none where nothing is chosen."""
+        if self.config["choice"] is None:
+            return {}
+        held_out = [validation_replicate(self.config, r) for r in self.replicates.values()]
+        return {replicate.name: replicate for replicate in held_out}
+
+    def replicate(self, name: str) -> Replicate:
+        """A replicate that counts, or one that settings are chosen on."""
+        return {**self.replicates, **self.validation_replicates}[name]
+
+    @cached_property
     def sources(self) -> dict[str, Model]:
         """The sources by name, sorted."""
         return {source.name: source for source in list_sources(self.config, self.tasks)}
@@ -140,6 +156,27 @@ class Run:
     def students(self) -> list[PlannedStudent]:
         """The grid: every student."""
         return list_students(self.config)
+
+    @cached_property
+    def candidates(self) -> list[PlannedStudent]:
+        """The students that are trained only to choose settings and the method to deploy."""
+        return list_candidates(self.config)
+
+    def candidates_of(self, target: str, replicate: str) -> list[PlannedStudent]:
+        """The candidates for a target's students of a replicate that counts."""
+        name = validation_replicate(self.config, self.replicates[replicate]).name
+        return [c for c in self.candidates if (c.target, c.replicate.name) == (target, name)]
+
+    @cached_property
+    def deployable(self) -> dict[str, Recipe]:
+        """The recipes whose student may be deployed, by the name of their method."""
+        return deployable(self.config)
+
+    @cached_property
+    def deployed_recipe(self) -> str | None:
+        """The name of the recipe to deploy; None where validation images choose it."""
+        deploy = self.config["student"]["deploy"]
+        return self.deployable[deploy].name if deploy in self.deployable else None
 
     @cached_property
     def weight_recipes(self) -> dict[str, Recipe]:
@@ -197,6 +234,8 @@ class Run:
         """The peak learning rate of a student: of a source architecture, that which its sources
         were trained with."""
         training = self.config["training"]
+        if student.recipe.learning_rate is not None:
+            return student.recipe.learning_rate
         if student.architecture == self.config["student"]["architecture"]:
             return training["learning_rate"]
         return training["sources"]["learning_rate"]
@@ -212,6 +251,15 @@ class Run:
             return None
         return start_name(student.architecture, self.config["student"]["initialization"])
 
+    def settings_choice(self, student: PlannedStudent) -> str | None:
+        """The file with the settings that were chosen for a student; None where the configuration
+        says them."""
+        if self.config["choice"] is None or student.replicate.validation is not None:
+            return None
+        if not is_chosen(student.recipe):
+            return None
+        return self.paths.choice(student.target, student.replicate.name)
+
     def start_choice(self, student: PlannedStudent) -> str | None:
         """The file of weights whose largest names the source that a student starts from; None if
         its start is fixed."""
@@ -222,9 +270,10 @@ class Run:
 
     def weights_path(self, student: PlannedStudent) -> str | None:
         """The file of a student's weights over the sources; None if it has none."""
-        if student.recipe.name not in self.weight_recipes:
+        name = student.recipe.base.name
+        if name not in self.weight_recipes:
             return None
-        return self.paths.weights(student.target, student.replicate.name, student.recipe.name)
+        return self.paths.weights(student.target, student.replicate.name, name)
 
     def used_sources(self, students: Iterable[PlannedStudent]) -> list[str]:
         """Names of the sources whose outputs some students are distilled from, sorted."""
@@ -251,6 +300,7 @@ class Run:
         """The files by name that determine the results of students of one target and replicate."""
         target, replicate, paths = students[0].target, students[0].replicate.name, self.paths
         files = [f(student) for student in students for f in (self.weights_path, self.start_choice)]
+        choices = {self.settings_choice(student) for student in students} - {None}
         return {
             "train_images": paths.task(target, "train_images.npy"),
             "test_images": paths.task(target, "test_images.npy"),
@@ -261,6 +311,7 @@ class Run:
             "inference": [paths.inference(target, name) for name in self.used_sources(students)],
             "models": [paths.model(name) for name in self.used_models(students)],
             "weights": sorted({path for path in files if path is not None}),
+            "choices": sorted(choices),
         }
 
     # What its jobs are told.
@@ -296,16 +347,40 @@ class Run:
         """Where a model comes from."""
         return ORIGINS[self.models[name].origin]
 
-    def checkpoint_path(self, name: str) -> Path:
-        """The file of a model that the workflow loads."""
-        model = self.models[name]
-        path = self.origin(name).path(model.architecture, model.task)
-        return Path(self.config["models_root"]) / path
+    def checkpoint_path(self, name: str) -> Path | None:
+        """The file of a model that the workflow loads, or of an outside one; it need not be there.
+        None where it is nowhere on this machine."""
+        return self.origin(name).locate(self.models[name], self.roots["models_root"])
 
-    def loaded(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
-        """Origin, architecture and task of some models that the workflow loads."""
-        models = [self.models[name] for name in names]
-        return [(model.origin, model.architecture, model.task) for model in models]
+    def names_of_kind(self, kind: str) -> list[str]:
+        """Names of the models that are trained, loaded, or outside."""
+        origins = {name: ORIGINS[model.origin] for name, model in self.models.items()}
+        kinds = {
+            name: "trained" if origin.trained else "outside" if origin.outside else "loaded"
+            for name, origin in origins.items()
+        }
+        return [name for name in kinds if kinds[name] == kind]
+
+    def inference_inputs(self, target: str, source: str) -> dict[str, Any]:
+        """The files by name that a source's outputs for a target depend on; `model` is the user's
+        own file where the source is an outside one, and `facts` its meta.json."""
+        inputs: dict[str, Any] = {
+            "images": self.paths.task(target, "train_images.npy"),
+            "index": self.paths.task(target, "images.csv"),
+            "model": self.paths.model(source),
+        }
+        if self.tasks[target].own:
+            inputs["test_images"] = self.paths.task(target, "test_images.npy")
+        if self.origin(source).outside:
+            path = self.checkpoint_path(source)
+            inputs |= {"model": str(path), "facts": self.paths.model_facts(source)}
+            # What is missing is told all at once when work starts.
+            if path is None or not path.exists():
+                del inputs["model"]
+        text = self.sources[source].text
+        if text is not None and Path(text).exists():
+            inputs["text"] = text
+        return inputs
 
     @cached_property
     def roots(self) -> dict[str, Path | None]:
@@ -319,12 +394,13 @@ class Run:
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str, str], PlannedStudent]:
-        return {(s.target, s.recipe.name, s.replicate.name): s for s in self.students}
+        rows = [*self.students, *self.candidates]
+        return {(s.target, s.recipe.name, s.replicate.name): s for s in rows}
 
     @cached_property
     def _cohorts(self) -> dict[tuple[str, str, str], list[PlannedStudent]]:
         cohorts: dict[tuple[str, str, str], list[PlannedStudent]] = {}
-        for student in self.students:
+        for student in [*self.students, *self.candidates]:
             key = (student.target, student.replicate.name, student.cohort)
             cohorts.setdefault(key, []).append(student)
         return cohorts

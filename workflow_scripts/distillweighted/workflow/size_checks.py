@@ -21,7 +21,7 @@ def pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if initialization in known:
         names.add(initialization)
     needed: dict[str, tuple[int, str]] = {}
-    for task in (known[name] for name in names):
+    for task in (known[name] for name in names if name in known):
         if not isinstance(task, GeneratedTask):
             continue
         classes = (task.num_classes, task.name)

@@ -29,6 +29,9 @@ class Objective:
     pseudo_labels: bool = False
     """Whether it distils sources' probabilities; such a student has a head for each source."""
 
+    lam: bool = False
+    """Whether it has a lambda (eqs. 1 and 4)."""
+
     divisor: int = 1
     """What the number of a step's images must be a multiple of."""
 
@@ -45,7 +48,7 @@ class Objective:
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
-        Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True),
+        Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True, lam=True),
         Objective("transfer", "eq. 2: the labelled images alone"),
         # Labelled, weak and strong views.
         Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),

@@ -2,6 +2,7 @@
 # can do. What the jobs are told is in the library: distillweighted/workflow/run.py.
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,11 +14,15 @@ from snakemake.exceptions import WorkflowError
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
 from distillweighted.workflow.config_file import merge, read_config_file, read_schema
+from distillweighted.workflow.deployment import HANDED_OVER
 from distillweighted.workflow.fingerprint import code_of, import_from_here
 from distillweighted.workflow.locations import located
 from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
-from distillweighted.workflow.required_files import describe_missing_files
+from distillweighted.workflow.required_files import (
+    describe_lacking_answers,
+    describe_missing_files,
+)
 from distillweighted.workflow.run import Run
 from distillweighted.workflow.states import check_writable
 
@@ -72,6 +77,14 @@ RESULTS = RUN.paths.results
 TRAINED, LOADED, OUTSIDE = map(RUN.names_of_kind, ("trained", "loaded", "outside"))
 
 
+# What a person types to make a student; it stands on the student's card.
+COMMAND = " ".join(
+    ["snakemake --cores all student"]
+    + (["--configfile"] if workflow.configfiles else [])
+    + [shlex.quote(os.path.relpath(path)) for path in workflow.configfiles]
+)
+
+
 def members(wildcards):
     """The rows of the students of a cohort."""
     return RUN.members(wildcards.target, wildcards.replicate, wildcards.cohort)
@@ -100,9 +113,12 @@ def alternatives(names):
 def check_files(jobs):
     """Stop, before any work, where files are missing that a person or `fetch` has to bring."""
     wanted = {"prepare_data_set": [], "load_source": [], "describe_source": []}
+    asked = []
     for job in jobs:
         if job.rule.name in wanted:
             wanted[job.rule.name] += job.wildcards
+        elif job.rule.name == "infer_source":
+            asked.append((RUN.sources[job.wildcards.source], RUN.tasks[job.wildcards.target]))
     names = sorted(wanted["load_source"] + wanted["describe_source"])
     missing = describe_missing_files(
         sorted(wanted["prepare_data_set"]), [RUN.models[name] for name in names], **RUN.roots
@@ -112,6 +128,8 @@ def check_files(jobs):
             f"{missing}\nWhat can be downloaded automatically: snakemake --cores all fetch, with "
             "the same --configfile. docs/data.md says how to get the rest."
         )
+    if problems := describe_lacking_answers(asked):
+        raise WorkflowError(problems)
 
 
 def look_once_for_ready_jobs():

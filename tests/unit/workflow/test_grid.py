@@ -45,9 +45,16 @@ def make_config(**changes: Any) -> dict[str, Any]:
             "distill_weighted": [0.0, 1.0, 12.0, math.inf],
             "distill_inverse": True,
             "distill_random_weights": 2,
+            "distill_prototypes": False,
+            "default_p": 12.0,
         },
         "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
-        "baselines": {"in_transfer": True, "in_fixmatch": True, "source_architectures": None},
+        "baselines": {
+            "in_transfer": True,
+            "in_fixmatch": True,
+            "probe_labels": False,
+            "source_architectures": None,
+        },
         "training": {"cohort": 8, **LABELS},
     }
     for path, value in changes.items():
@@ -298,6 +305,8 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             "distill_weighted": draw(st.lists(EXPONENTS, max_size=4, unique=True)),
             "distill_inverse": draw(st.booleans()),
             "distill_random_weights": draw(st.integers(0, 3)),
+            "distill_prototypes": draw(st.booleans()),
+            "default_p": draw(EXPONENTS),
         },
         "student": {
             "architecture": draw(names(["mobilenetv3", *PAPER_ARCHITECTURES])),
@@ -306,6 +315,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
         "baselines": {
             "in_transfer": draw(st.booleans()),
             "in_fixmatch": draw(st.booleans()),
+            "probe_labels": draw(st.booleans()),
             "source_architectures": draw(st.none() | architectures),
         },
         "training": {
@@ -396,3 +406,18 @@ def test_a_method_more_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(mine["recipe"]) <= set(grid.weight_recipes(config))
     off = {**config, "methods": {**config["methods"], "once": False, "often": []}}
     assert set(students["recipe"]) - set(grid.student_grid(off)["recipe"]) == set(mine["recipe"])
+
+
+def test_methods_that_are_not_the_papers_are_asked_for_and_move_no_student() -> None:
+    config = make_config()
+    more = make_config(methods__distill_prototypes=True, baselines__probe_labels=True)
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"].isin(["distill_prototypes", "probe_labels"])]
+    pd.testing.assert_frame_equal(after.drop(added.index).reset_index(drop=True), before)
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == ["distill_prototypes-p12", "probe_labels"]
+    assert isic["cohort"].tolist() == ["distill_prototypes-0", "probe_labels-0"]
+    assert isic["student"].tolist() == ["mobilenetv3", "mobilenetv3"]
+    recipes = grid.weight_recipes(more)
+    assert recipes.pop("distill_prototypes-p12") == Recipe("distill_prototypes", p=12.0)
+    assert recipes == grid.weight_recipes(config)

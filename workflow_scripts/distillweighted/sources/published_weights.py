@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from distillweighted.networks.classifier import (
     find_head,
     split_head,
 )
+from distillweighted.sources.catalogues import torchvision_weights
 from distillweighted.sources.state_files import CheckpointError, read_state
 from distillweighted.tasks.published_statistics import IMAGENET
 
@@ -58,12 +60,15 @@ def load_parc_checkpoint(path: Path, architecture: str, num_classes: int) -> Cla
     return _load(Path(path), architecture, num_classes)
 
 
-def load_torchvision_weights(path: Path, architecture: str) -> Classifier:
+def load_torchvision_weights(
+    path: Path, architecture: str, *, image_size: int | None = None
+) -> Classifier:
     """Load weights that torchvision publishes (ImageNet, 1000 classes).
 
     Args:
         path: The file, from `torchvision_weights_url`.
         architecture: Name of a torchvision classifier.
+        image_size: Side of the images that it sees, where it is made for one size.
 
     Returns:
         The model, float32, in training mode, on the CPU. Its inputs are to be normalised with
@@ -72,7 +77,7 @@ def load_torchvision_weights(path: Path, architecture: str) -> Classifier:
     Raises:
         CheckpointError: Where the file cannot be read, is not safe, or does not fit.
     """
-    return _load(Path(path), architecture, IMAGENET_CLASSES)
+    return _load(Path(path), architecture, IMAGENET_CLASSES, image_size)
 
 
 def torchvision_weights_url(architecture: str) -> str:
@@ -116,13 +121,48 @@ def _published(architecture: str):
         ) from None
 
 
-def _load(path: Path, architecture: str, num_classes: int) -> Classifier:
+def torchvision_input(
+    name: str, size: int | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...], dict[str, Any]]:
+    """Mean, standard deviation and `input` (see `batches.model_inputs`) of torchvision's weights.
+
+    Args:
+        name: Weights as in ResNet50_Weights.IMAGENET1K_V2, or an architecture for its first ones.
+        size: Side of the images, in pixels; None for that of torchvision's own transform.
+    """
+    from torchvision.models import get_model_weights, get_weight
+
+    if name in TORCHVISION:
+        published = get_model_weights(name)
+        weights = (
+            next(iter(published)) if WEIGHTS not in published.__members__ else published[WEIGHTS]
+        )
+        architecture = name
+    else:
+        weights = get_weight(name)
+        architecture = torchvision_weights()[name]["architecture"]
+    transforms = weights.transforms()
+    (crop,), (shorter,) = transforms.crop_size, transforms.resize_size
+    side = size or crop
+    seen = {
+        "size": side,
+        "shorter_side": round(side * shorter / crop),
+        "interpolation": transforms.interpolation.value,
+        "mode": "center",
+    }
+    usual = (tuple(transforms.mean), tuple(transforms.std))
+    return *_OTHER_STATISTICS.get(architecture, usual), seen
+
+
+def _load(
+    path: Path, architecture: str, num_classes: int, image_size: int | None = None
+) -> Classifier:
     if architecture not in TORCHVISION:
         hint = suggest(architecture, TORCHVISION)
         raise CheckpointError(f"{path}: torchvision has no classifier '{architecture}'{hint}")
     state = read_state(path)
-    network = build_network(architecture, num_classes, seed=0)
-    head = find_head(network, architecture)
+    network = build_network(architecture, num_classes, seed=0, image_size=image_size)
+    head = find_head(network, architecture, image_size if image_size != 224 else None)
     copy_weights(state, network, head, f"{path}: its weights do not fit {architecture}")
     return split_head(network, head)
 
@@ -174,6 +214,15 @@ def copy_weights(
         )
     if problems:
         raise CheckpointError(f"{complaint}: {'; '.join(problems)}; {_advice(state)}")
+    check_finite(network, complaint)
+
+
+def check_finite(network: nn.Module, complaint: str) -> None:
+    """See whether all weights of a network are finite.
+
+    Raises:
+        CheckpointError: Where one is not; begins with the complaint.
+    """
     for name, value in network.state_dict().items():
         if not bool(value.isfinite().all()):
             raise CheckpointError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from distillweighted.tasks import embedded
@@ -198,14 +198,11 @@ def own_specs(config: Mapping[str, Any]) -> dict[int, OwnTaskSpec]:
     """The own tasks among a configuration's targets, by their place there.
 
     Args:
-        config: A configuration, which need not be checked yet: what describes no task is left out.
+        config: A configuration, which need not be checked yet: what has no name is left out.
     """
-    specs = {}
-    targets = config.get("targets")
-    for place, entry in enumerate(targets if isinstance(targets, list) else []):
-        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
-            try:
-                specs[place] = OwnTaskSpec.of(entry)
-            except TypeError:
-                continue
-    return specs
+    targets, known = config.get("targets"), {field.name for field in fields(OwnTaskSpec)}
+    return {
+        place: OwnTaskSpec.of({key: value for key, value in entry.items() if key in known})
+        for place, entry in enumerate(targets if isinstance(targets, list) else [])
+        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+    }

@@ -19,9 +19,11 @@ from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
     IMAGENET,
+    OWN_STARTS,
     admissible_sources,
     baseline_architectures,
     list_sources,
+    published_reference,
     start_name,
 )
 from distillweighted.tasks.registry import (
@@ -109,6 +111,7 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"targets.{i}", text)
         elif name not in allowed:
             yield unknown_name(f"targets.{i}", name, allowed, "target")
+    yield from own_target_problems(config)
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -164,14 +167,35 @@ def _group_of_sources_problems(
         yield from origin.problems(group)
 
 
+def _answers_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Sources whose answers are of one target's images: names may be the same in two targets."""
+    names = target_names(config)
+    for i, group in enumerate(config["sources"]):
+        if ORIGINS[group["from"]].check is None:
+            continue
+        path = f"sources.{i}.target"
+        if "target" not in group and len(names) > 1:
+            yield Problem(path, f"missing (needed: one of the targets, {', '.join(names)})")
+        elif "target" in group and group["target"] not in names:
+            yield unknown_name(path, group["target"], names, "target")
+
+
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, IMAGENET}
+    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, *OWN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
     architecture = student["architecture"]
+    if name == "weights" and student["weights"] is None:
+        yield Problem("student.weights", "missing (initialization: weights needs it: a file)")
+    if name != "weights" and student["weights"] is not None:
+        text = f"is not read with initialization: {name} (allowed: null, or that of weights)"
+        yield Problem("student.weights", text)
+    if name == "pretrained" and is_known(architecture) and not published_reference(architecture):
+        text = f"nobody published weights of {show(architecture)} (allowed: random, weights)"
+        yield Problem("student.initialization", text)
     if name == IMAGENET and architecture not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
@@ -323,9 +347,9 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
-    ("targets", own_target_problems),
     ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
+    ("sources targets", _answers_problems),
     ("student", _student_problems),
     ("student targets sources exclude baselines", _initialization_problems),
     ("data_root models_root targets sources student training", _root_problems),

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillweighted.similarity.jobs import ScoreJob, WeightsJob
+from distillweighted.similarity.jobs import ProbeJob, RankingJob, ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
 from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
 from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.training.choice import Candidate, ChoiceJob
-from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.cohort_job import STORED_HEADS, CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
@@ -23,6 +23,10 @@ from distillweighted.workflow.states import data_set_state, files_state
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
+
+
+HALF_SAMPLES = 30
+"""Halves of the probe that the intervals of a ranking are made of."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Jobs:
             num_classes=model.num_outputs,
             image_size=size,
             checkpoint=str(path),
-            file=None if path is None else files_state([path]),
+            file=None if path is None else files_state(self.run.model_files(name)),
             reference=model.reference,
             head=model.head,
             mean=model.mean,
@@ -105,13 +109,13 @@ class Jobs:
 
     def inference(self, target: str, source: str) -> InferenceJob:
         """What the job that runs a source over a target's images is told."""
-        task, model = self.run.tasks[target], self.run.sources[source]
+        task, model = self.run.tasks[target], self.run.models[source]
         origin = self.run.origin(source)
         # A user's images have no size that all sources are made for.
-        own_view = origin.own_input or task.own
+        own_view = (origin.own_input or task.own) and model.is_source
         files = [] if model.text is None else [Path(model.text)]
-        if origin.outside and (path := self.run.checkpoint_path(source)) is not None:
-            files.append(path)
+        if origin.outside:
+            files += self.run.model_files(source)
         return InferenceJob(
             target=target,
             source=source,
@@ -139,6 +143,22 @@ class Jobs:
             representations=tuple(similarity["representations"]),
         )
 
+    def probe(self, target: str, replicate: str) -> ProbeJob:
+        """What the job that fits the nearest source's linear probe is told."""
+        sources = tuple(source.name for source in self.run.admissible(target))
+        return ProbeJob(target, self.run.replicate(replicate).seed, sources)
+
+    def ranking(self, target: str) -> RankingJob:
+        """What the job that ranks a target's sources is told."""
+        weighting = self.run.config["similarity"]["weighting"]
+        return RankingJob(
+            scores=self.scores(target, self.run.first_replicate),
+            metric=weighting["metric"],
+            representation=weighting["representation"],
+            start=self.run.student_start,
+            half_samples=HALF_SAMPLES,
+        )
+
     def weights(self, target: str, replicate: str, recipe: str) -> WeightsJob:
         """What the job that computes a recipe's weights is told."""
         what, weighting = (
@@ -155,6 +175,7 @@ class Jobs:
             metric=weighting["metric"],
             representation=weighting["representation"],
             fallback=weighting["fallback"],
+            keep=weighting["keep"],
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
         )
@@ -167,12 +188,14 @@ class Jobs:
             seed=self.run.replicate(replicate).seed,
             students=tuple(map(self._student, students)),
             sources=tuple(self.run.used_sources(students)),
+            heads=self.run.heads(students),
             models=tuple(self.run.used_models(students)),
             image_size=task.image_size(self.run.config),
             settings=self.run.student_settings,
             view=task.view(self.run.config),
             statistics=task.shared_statistics(self.run.config),
             distill_labeled=self.run.config["training"]["distill_labeled"],
+            feature_scale=self.run.config["training"]["feature_scale"],
             device=self.run.config["device"],
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
@@ -219,13 +242,20 @@ class Jobs:
         """What a student is trained with, as plain values: it is redone where they change."""
         config, task = self.run.config, self.run.tasks[student.target]
         statistics = task.shared_statistics(config)
-        return [
+        facts = [
             asdict(self.run.student_settings),
             self.run.learning_rate(student),
             task.view(config),
             None if statistics is None else list(map(list, statistics)),
             config["training"]["distill_labeled"],
         ]
+        # Only what is made in training, so that what learns stored pseudo-labels is not redone.
+        heads = {n: student.recipe.facts.head or h for n, h in self.run.heads([student]).items()}
+        if made := {name: head for name, head in heads.items() if head not in STORED_HEADS}:
+            facts.append(made)
+        if "features" in made.values():
+            facts.append(config["training"]["feature_scale"])
+        return facts
 
     def metric_modules(self) -> dict[str, list[str]]:
         """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""
@@ -266,5 +296,6 @@ class Jobs:
             folder=self.run.paths.student(
                 student.target, student.recipe.name, student.replicate.name
             ),
+            head=student.recipe.facts.head,
             code=code_of("train_students", uses=self.objective_modules(student)),
         )

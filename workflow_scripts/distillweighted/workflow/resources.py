@@ -79,6 +79,10 @@ class Resources:
         """Time to score a target's sources."""
         return 10 + len(self.run.admissible(target))
 
+    def ranking_minutes(self, target: str) -> int:
+        """Time to rank a target's sources, of which each takes seconds."""
+        return 10 + 2 * len(self.run.admissible(target))
+
     def cohort_memory_mb(self, students: Sequence[PlannedStudent]) -> int:
         """Memory to train the students of a cohort."""
         at_once = self.run.student_settings.images_per_step

@@ -14,8 +14,8 @@ What pixels of a kind become:
   along the other one.
 
 Pillow decodes an image as a whole. A JPEG is decoded at a fraction of its size where that is
-enough; others take 1 to 4 bytes a pixel (4 GB for the largest, RGBA), and large ones are decoded one
-at a time.
+enough; others take 1 to 4 bytes a pixel (4 GB for the largest, RGBA), and large ones are decoded
+one at a time.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def colour_of(name: str) -> Colour:
 def _read(path: str, background: Colour, side: int) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(path, formats=FORMATS) as image:
+    # Of a path, Pillow would map an uncompressed TIFF into memory, and turn it by its tag wrongly.
+    with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableError(
                 f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}"
@@ -124,10 +125,10 @@ def _read(path: str, background: Colour, side: int) -> np.ndarray:
         with _one_large if large else contextlib.nullcontext():
             pixels = _Pixels.of(image, background)
             image.load()
-            # A TIFF is turned upright as it is loaded.
-            rgb = pixels.smaller(image, *_size(*image.size, side))
-        upright = rgb.resize(_size(*rgb.size, side), Image.Resampling.BILINEAR)
-        upright = _upright(upright, _orientation(image))
+            if image.format == "TIFF":  # Pillow turns it upright as it is loaded
+                target = _size(*image.size, side)
+            rgb = pixels.smaller(image, *target)
+        upright = _upright(rgb.resize(target, Image.Resampling.BILINEAR), _orientation(image))
     return _bounded(np.asarray(upright, np.uint8), background)
 
 

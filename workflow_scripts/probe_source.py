@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from distillweighted.similarity.jobs import ProbeJob
-from distillweighted.similarity.probe_files import write_probe
+from distillweighted.sources.probe_files import write_probe
 
 
 def main(
@@ -14,7 +14,7 @@ def main(
     weights: Path,
     output: Path,
 ) -> None:
-    """Fit and store it (see `distillweighted.similarity.probe_files`).
+    """Fit and store it (see `distillweighted.sources.probe_files`).
 
     Args:
         job: The target.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from distillweighted.deployment.intervals import (
+from distillweighted.analysis.intervals import (
     bootstrap_interval,
     exact_mcnemar,
     wilson_interval,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distillweighted.deployment.intervals import (
+from distillweighted.analysis.intervals import (
     calibration,
     expected_calibration_error,
     wilson_interval,

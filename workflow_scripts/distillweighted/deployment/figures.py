@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from distillweighted.analysis.figures import style
+from distillweighted.analysis.intervals import wilson_interval
 from distillweighted.deployment.evaluation import Evaluation
-from distillweighted.deployment.intervals import wilson_interval
 
 MOST_NAMED, MOST_COUNTED = 40, 16
 """Classes up to which a confusion matrix names them, and writes its counts."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distillweighted.analysis.intervals import wilson_interval
 from distillweighted.sources.ranking import NORMAL, Ranking
 
 
@@ -56,7 +57,6 @@ def outlook_of(ranking: Ranking, source: str, start: str | None) -> Outlook:
 
 def accuracy_interval(correct: np.ndarray) -> tuple[float, float, float]:
     """Percentage of True in `correct` [n], with Wilson's 95% interval."""
-    n, share = len(correct), float(np.mean(correct))
-    middle = (share + NORMAL**2 / (2 * n)) / (1 + NORMAL**2 / n)
-    half = NORMAL / (1 + NORMAL**2 / n) * math.sqrt(share * (1 - share) / n + (NORMAL / n / 2) ** 2)
-    return 100 * share, 100 * (middle - half), 100 * (middle + half)
+    right, count = int(np.sum(correct)), len(correct)
+    low, high = wilson_interval(right, count)
+    return 100 * right / count, 100 * low, 100 * high

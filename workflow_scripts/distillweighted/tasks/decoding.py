@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,8 @@ from distillweighted.tasks.listing import Example, Listing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
 
 MAX_SIDE = 256
 """Longest shorter side of a stored image, in pixels: what the paper's transforms resize to."""
@@ -58,3 +62,21 @@ def ordered_map(work: Callable, items: Iterable, threads: int) -> Iterator:
         finally:
             for future in pending:
                 future.cancel()
+
+
+def with_progress(results: Iterable, total: int, what: str) -> Iterator:
+    """Results as they come, with a line in the log every five seconds and at the end.
+
+    Args:
+        results: Those of `total` images, one an image.
+        total: How many there will be.
+        what: What the lines begin with.
+    """
+    started = last = time.monotonic()
+    for done, result in enumerate(results, start=1):
+        yield result
+        now = time.monotonic()
+        if now - last > 5 or done == total:
+            last = now
+            eta = (now - started) / done * (total - done)
+            log.info("%s: %d of %d images, ETA %.0f s", what, done, total, eta)

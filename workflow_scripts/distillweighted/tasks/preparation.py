@@ -8,23 +8,16 @@ everything else goes by.
 from __future__ import annotations
 
 import json
-import logging
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import numpy as np
 
 from distillweighted.errors import DataError
 from distillweighted.files.tables import write_table
-from distillweighted.tasks.decoding import MAX_SIDE, decode_images
+from distillweighted.tasks.decoding import MAX_SIDE, decode_images, with_progress
 from distillweighted.tasks.listing import TEST_FRACTION, DataSet, Listing
 from distillweighted.tasks.pools import write_ragged
 from distillweighted.tasks.prepared import INDEX, POOLS
 from distillweighted.tasks.splits import split_pools
-
-log = logging.getLogger(__name__)
 
 
 def prepare_data_set(
@@ -54,9 +47,8 @@ def prepare_data_set(
         if not examples:
             raise DataError(f"{data_set.name}: no image for its {pool} pool under {data_root}")
         images = decode_images(listing, examples, threads=threads)
-        facts = write_ragged(
-            folder / f"{pool}_images.npy", _with_progress(images, len(examples), data_set, pool)
-        )
+        images = with_progress(images, len(examples), f"{data_set.name}, {pool}")
+        facts = write_ragged(folder / f"{pool}_images.npy", images)
         index += [
             (example.name, pool, row, *of_image, _label_text(example.label))
             for row, (example, of_image) in enumerate(zip(examples, facts.tolist(), strict=True))
@@ -100,16 +92,3 @@ def _check_counts(data_set: DataSet, listing: Listing) -> None:
 
 def _label_text(label: int | tuple[int, ...]) -> str:
     return str(label) if isinstance(label, int) else " ".join(map(str, label))
-
-
-def _with_progress(
-    images: Iterable[np.ndarray], total: int, data_set: DataSet, pool: str
-) -> Iterator[np.ndarray]:
-    started = last = time.monotonic()
-    for done, image in enumerate(images, start=1):
-        yield image
-        now = time.monotonic()
-        if now - last > 5 or done == total:
-            last = now
-            eta = (now - started) / done * (total - done)
-            log.info("%s, %s: %d of %d images, ETA %.0f s", data_set.name, pool, done, total, eta)

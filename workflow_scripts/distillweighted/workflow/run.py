@@ -144,7 +144,8 @@ class Run:
 
     def replicate(self, name: str) -> Replicate:
         """A replicate that counts, or one that settings are chosen on."""
-        return {**self.replicates, **self.validation_replicates}[name]
+        counts = name in self.replicates
+        return self.replicates[name] if counts else self.validation_replicates[name]
 
     @cached_property
     def sources(self) -> dict[str, Model]:

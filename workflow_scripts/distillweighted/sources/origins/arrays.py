@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any
 from distillweighted.sources.jobs import InferenceJob, LoadJob
 from distillweighted.sources.model import Model
 from distillweighted.sources.origins.origin import Origin
-from distillweighted.sources.origins.outside import (
-    advice,
-    locate,
-    outside_models,
-    outside_problems,
-)
+from distillweighted.sources.origins.outside import outside_models, outside_problems
+from distillweighted.sources.origins.own import missing_file, named_file
 from distillweighted.tasks.registry import Task
 
 if TYPE_CHECKING:
@@ -72,6 +68,6 @@ def _outputs(
 ARRAYS = Origin(
     "arrays", "arrays of features and probabilities", __name__,
     ("file",), ("name", "head", "target"), outside=True, own_input=True,
-    models=_models, problems=_problems, locate=locate, advice=advice,
+    models=_models, problems=_problems, locate=named_file, advice=missing_file,
     describe=_describe, outputs=_outputs, check=_check,
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import glob
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,14 @@ from distillweighted.sources.model import Model
 from distillweighted.sources.origins.origin import LoadedModel, Origin
 from distillweighted.sources.origins.own import (
     OPTIONAL,
-    one_name_problem,
+    file_problems,
+    files_of,
+    missing_file,
+    named_file,
     own_model,
     own_problems,
 )
 from distillweighted.tasks.registry import Task
-
-
-def is_pattern(file: str) -> bool:
-    """Whether a file's name has wildcards, and no file has that name."""
-    return glob.has_magic(file) and not Path(file).exists()
-
-
-def _files(group: Mapping[str, Any]) -> list[Path]:
-    """The files of an entry, sorted; one that is not there yet is among them."""
-    file = group["file"]
-    return [Path(path) for path in sorted(glob.glob(file))] if is_pattern(file) else [Path(file)]
 
 
 def own_facts(path: Path) -> dict[str, Any] | None:
@@ -49,7 +40,7 @@ def _own_facts(path: Path, time: int, size: int) -> dict[str, Any] | None:
 
 def _models(group: Mapping[str, Any], tasks: Mapping[str, Task]) -> list[Model]:
     models = []
-    for path in _files(group):
+    for path in files_of(group):
         facts = own_facts(path) or {}
         # model.safetensors, which every model of this project is called, tells nobody which.
         name = path.parent.name if path.stem == "model" else path.stem
@@ -72,10 +63,8 @@ def _models(group: Mapping[str, Any], tasks: Mapping[str, Task]) -> list[Model]:
 
 def _problems(group: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from own_problems(group)
-    files = _files(group)
-    if not files:
-        yield "file", f"no file matches {group['file']}"
-    yield from one_name_problem(group, len(files), "file")
+    yield from file_problems(group)
+    files = files_of(group)
     for path in files:
         facts = own_facts(path)
         if facts is not None:
@@ -97,14 +86,6 @@ def _problems(group: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield key, f"missing (nobody published what {group['architecture']} sees)"
 
 
-def _locate(model: Model, models_root: Path | None) -> Path | None:
-    return Path(model.file)
-
-
-def _advice(model: Model) -> str:
-    return f"{model.file}: there is no such file"
-
-
 def _load(job: LoadJob) -> LoadedModel:
     from distillweighted.sources.checkpoints import load_checkpoint
 
@@ -114,5 +95,5 @@ def _load(job: LoadJob) -> LoadedModel:
 CHECKPOINT = Origin(
     "checkpoint", "a file of weights", __name__,
     ("file",), (*OPTIONAL, "architecture", "match"), own_input=True,
-    models=_models, problems=_problems, locate=_locate, advice=_advice, load=_load,
+    models=_models, problems=_problems, locate=named_file, advice=missing_file, load=_load,
 )  # fmt: skip

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from distillweighted.sources.model import Model
-from distillweighted.sources.origins.own import one_name_problem, own_model
-
-
-def files_of(group: Mapping[str, Any]) -> list[Path]:
-    """The files of an entry of `sources`, sorted: those that its pattern matches, or the one that
-    it names, which need not be there."""
-    file = group["file"]
-    if glob.has_magic(file) and not Path(file).exists():
-        return [Path(path) for path in sorted(glob.glob(file))]
-    return [Path(file)]
+from distillweighted.sources.origins.own import file_problems, files_of, own_model
 
 
 def outside_problems(group: Mapping[str, Any], endings: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -27,10 +16,8 @@ def outside_problems(group: Mapping[str, Any], endings: Sequence[str]) -> Iterat
         group: The entry.
         endings: The endings that its files may have.
     """
+    yield from file_problems(group)
     files = files_of(group)
-    if not files:
-        yield "file", f"no file matches {group['file']}"
-    yield from one_name_problem(group, len(files), "file")
     wrong = [path for path in files if path.suffix.lower() not in endings]
     if wrong:
         yield "file", f"{wrong[0]} has another ending (allowed: {', '.join(endings)})"
@@ -55,13 +42,3 @@ def outside_models(
         )
         for path in files_of(group)
     ]
-
-
-def locate(model: Model, models_root: Path | None) -> Path | None:
-    """The file of a model: as the entry says."""
-    return Path(model.file)
-
-
-def advice(model: Model) -> str:
-    """What to tell of one that is not there."""
-    return f"{model.file}: there is no such file"

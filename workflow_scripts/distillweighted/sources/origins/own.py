@@ -1,9 +1,11 @@
-"""What origins of a user's own models share: keys of their entries, names, heads."""
+"""What origins of a user's own models share: keys of their entries, names, heads, files."""
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from distillweighted.sources.model import Model
@@ -25,6 +27,33 @@ def one_name_problem(group: Mapping[str, Any], found: int, key: str) -> Iterator
     """The problem that an entry of several models has one name."""
     if "name" in group and found > 1:
         yield "name", f"is the name of one model, and {key} says {found} (allowed: one a name)"
+
+
+def files_of(group: Mapping[str, Any]) -> list[Path]:
+    """The files of an entry of `sources`, sorted: those that its pattern matches, or the one that
+    it names, which need not be there."""
+    file = group["file"]
+    if glob.has_magic(file) and not Path(file).exists():
+        return [Path(path) for path in sorted(glob.glob(file))]
+    return [Path(file)]
+
+
+def file_problems(group: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the `file` of an entry, and with its name where it has several."""
+    files = files_of(group)
+    if not files:
+        yield "file", f"no file matches {group['file']}"
+    yield from one_name_problem(group, len(files), "file")
+
+
+def named_file(model: Model, models_root: Path | None) -> Path | None:
+    """`Origin.locate` of a model whose file the entry names."""
+    return Path(model.file)
+
+
+def missing_file(model: Model) -> str:
+    """`Origin.advice` of a model whose file the entry names."""
+    return f"{model.file}: there is no such file"
 
 
 def own_model(

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any
 from distillweighted.sources.jobs import InferenceJob, LoadJob
 from distillweighted.sources.model import Model
 from distillweighted.sources.origins.origin import Origin
-from distillweighted.sources.origins.outside import (
-    advice,
-    locate,
-    outside_models,
-    outside_problems,
-)
+from distillweighted.sources.origins.outside import outside_models, outside_problems
+from distillweighted.sources.origins.own import missing_file, named_file
 from distillweighted.tasks.published_statistics import IMAGENET
 from distillweighted.tasks.registry import Task
 
@@ -93,6 +89,6 @@ def _outputs(
 PROGRAM = Origin(
     "program", "a program: ONNX, TorchScript or torch.export", __name__,
     ("file",), ("name", "head", "size", "mean", "std", "outputs"), outside=True, own_input=True,
-    models=_models, problems=_problems, locate=locate, advice=advice, parts=_parts,
+    models=_models, problems=_problems, locate=named_file, advice=missing_file, parts=_parts,
     describe=_describe, outputs=_outputs,
 )  # fmt: skip

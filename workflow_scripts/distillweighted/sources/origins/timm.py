@@ -24,6 +24,7 @@ from distillweighted.sources.model_caches import (
 from distillweighted.sources.origins.origin import LoadedModel, Origin
 from distillweighted.sources.origins.own import (
     OPTIONAL,
+    missing_file,
     one_name_problem,
     own_model,
     own_problems,
@@ -197,7 +198,7 @@ def _locate(model: Model, models_root: Path | None) -> Path | None:
 
 def _advice(model: Model) -> str:
     if model.file is not None:
-        return f"{model.file}: there is no such file"
+        return missing_file(model)
     if (repository := _repository(model)) is None:
         url = timm_models()[model.reference]["url"]
         return f"is not in torch's cache, {torch_folder()}: put {url} there"

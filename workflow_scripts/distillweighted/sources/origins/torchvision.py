@@ -21,6 +21,7 @@ from distillweighted.sources.model_caches import cached_torch_file, torch_file_n
 from distillweighted.sources.origins.origin import LoadedModel, Origin
 from distillweighted.sources.origins.own import (
     OPTIONAL,
+    missing_file,
     one_name_problem,
     own_model,
     own_problems,
@@ -130,7 +131,7 @@ def _checksum(url: str) -> str:
 
 def _advice(model: Model) -> str:
     if model.file is not None:
-        return f"{model.file}: there is no such file"
+        return missing_file(model)
     url = torchvision_weights()[model.reference]["url"]
     return (
         f"is neither in torch's cache, {torch_folder()}, nor in models_root/torchvision: put {url} "

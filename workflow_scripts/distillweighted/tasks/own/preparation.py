@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from distillweighted.errors import DataError
 from distillweighted.files.tables import write_table
 from distillweighted.seeds import derive_seed
-from distillweighted.tasks.decoding import ordered_map
+from distillweighted.tasks.decoding import ordered_map, with_progress
 from distillweighted.tasks.own.duplicates import Fingerprint, duplicate_groups, fingerprint
 from distillweighted.tasks.own.found import OwnImage, count, printable, some
 from distillweighted.tasks.own.images import (
@@ -96,7 +96,8 @@ class _Stored:
             return pixels, fingerprint(pixels)
 
         def readable() -> Iterator[np.ndarray]:
-            results = _with_progress(ordered_map(read, scan.images, threads), scan, spec.name)
+            decoded = ordered_map(read, scan.images, threads)
+            results = with_progress(decoded, len(scan.images), spec.name)
             for image, result in zip(scan.images, results, strict=True):
                 if isinstance(result, UnreadableError):
                     broken.append((image.name, str(result)))
@@ -246,15 +247,3 @@ def _broken_message(spec: OwnTaskSpec, broken: Sequence[tuple[str, str]]) -> str
         f"{spec.name}: {count(len(broken), 'image')} cannot be read:\n  - {listed}\n"
         "Mend or remove them, or set `broken: leave_out` in the task's entry of `targets`"
     )
-
-
-def _with_progress(results: Iterable[Any], scan: Scan, task: str) -> Iterator[Any]:
-    started = last = time.monotonic()
-    total = len(scan.images)
-    for done, result in enumerate(results, start=1):
-        yield result
-        now = time.monotonic()
-        if now - last > 5 or done == total:
-            last = now
-            eta = (now - started) / done * (total - done)
-            log.info("%s: %d of %d images, ETA %.0f s", task, done, total, eta)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from distillweighted.files.tensors import load_tensors, save_tensors
+from distillweighted.files.tensors import save_tensors
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity.jobs import ProbeJob
 from distillweighted.similarity.linear_probe import fit_probe
 from distillweighted.similarity.tables import read_weights
+from distillweighted.sources.outputs import load_inference
 from distillweighted.tasks.prepared import read_meta
 from distillweighted.tasks.splits import read_split
 
@@ -40,7 +41,7 @@ def write_probe(
     """
     shares = read_weights(weights)
     source = max(sorted(shares), key=shares.__getitem__)
-    outputs, _ = load_tensors(inference[source])
+    outputs = load_inference(inference[source])
     rows = read_split(target["split"], target["labeled"], target["index"])
     num_classes = read_meta(target["meta"].parent)["num_classes"]
     seed = derive_seed(job.seed, job.target, "linear probe") % 2**32

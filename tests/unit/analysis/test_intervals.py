@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillweighted.deployment.intervals import (
+from distillweighted.analysis.intervals import (
     bootstrap_interval,
     calibration,
     exact_mcnemar,

@@ -151,6 +151,15 @@ def test_what_can_be_deployed() -> None:
     assert run.deployed_recipe is None
 
 
+@pytest.mark.parametrize(("p", "twin"), [(0, "distill_equal"), (math.inf, "distill_nearest")])
+def test_weights_at_the_ends_of_p_are_deployed_by_either_name(p: float, twin: str) -> None:
+    methods = {**CONFIG["methods"], "distill_weighted": [p], "default_p": p}
+    run = run_of(methods=methods)
+    assert run.deployable["distill_weighted"] == run.deployable[twin]
+    candidates = run.deployment.candidates
+    assert len(candidates) == len(set(candidates)) == len(run.deployable) - 1
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

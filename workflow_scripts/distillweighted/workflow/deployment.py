@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from distillweighted.deployment.jobs import (
 from distillweighted.methods import METHODS
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.workflow.choice_checks import AUTO
-from distillweighted.workflow.grid import PlannedStudent
+from distillweighted.workflow.grid import PlannedStudent, methods_of
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
@@ -112,7 +111,8 @@ class Deployment:
         """Recipes of the students that may be handed over: one, or those to choose from."""
         if self.deployed is not None:
             return [self.deployed]
-        return [recipe.name for recipe in self.run.deployable.values()]
+        # One recipe has two methods where default_p is 0 or infinite.
+        return [*dict.fromkeys(recipe.name for recipe in self.run.deployable.values())]
 
     def choice_files(self, target: str) -> list[str]:
         """The file of the choice, which says which candidate it is; none without a choice."""
@@ -219,12 +219,7 @@ class Deployment:
         recipe = student.recipe
         if recipe.source is not None:
             return [NEAREST]
-        names = [recipe.method] if recipe.draw is None else []
-        if recipe.method == "distill_weighted":
-            default = self.run.config["methods"]["default_p"]
-            names = ["distill_weighted"] if recipe.p == default else []
-            names += [EQUAL] if recipe.p == 0 else []
-            names += [NEAREST] if math.isinf(recipe.p) else []
+        names = methods_of(recipe, self.run.config["methods"]["default_p"])
         return [name for name in names if name in DEPLOYABLE]
 
 

@@ -217,18 +217,29 @@ def is_chosen(recipe: Recipe) -> bool:
 def deployable(config: Mapping[str, Any]) -> dict[str, Recipe]:
     """The recipes of which a configuration may deploy a student, by the name of their method."""
     found: dict[str, Recipe] = {}
-    default, architecture = config["methods"]["default_p"], config["student"]["architecture"]
-    names = {default: "distill_weighted", math.inf: "distill_nearest", 0.0: "distill_equal"}
+    architecture, default_p = config["student"]["architecture"], config["methods"]["default_p"]
     for student in list_students({**config, "targets": config["targets"][:1]}):
         recipe = student.recipe
-        if student.architecture != architecture or recipe.draw is not None:
+        if student.architecture != architecture or recipe.source or recipe.architecture:
             continue
-        if recipe.method == "distill_weighted":
-            if recipe.p in names:
-                found[names[recipe.p]] = recipe
-        elif recipe.source is None and recipe.architecture is None:
-            found[recipe.method] = recipe
+        found |= dict.fromkeys(methods_of(recipe, default_p), recipe)
     return found
+
+
+def methods_of(recipe: Recipe, default_p: float) -> list[str]:
+    """The methods of which a recipe, not of a single source, gives the one student a seed; none
+    where it is one of several.
+
+    Args:
+        recipe: The recipe.
+        default_p: The exponent of DistillWeighted.
+    """
+    if recipe.draw is not None:
+        return []
+    if recipe.method != "distill_weighted":
+        return [recipe.method]
+    exponents = {"distill_weighted": default_p, "distill_equal": 0.0, "distill_nearest": math.inf}
+    return [name for name, p in exponents.items() if recipe.p == p]
 
 
 def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:

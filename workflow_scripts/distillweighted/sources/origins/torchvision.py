@@ -1,4 +1,4 @@
-"""torchvision's ImageNet weights: sources by name, and what students and trained sources start from.
+"""torchvision's ImageNet weights: sources by name, and what students and sources start from.
 
 A start lies under the models root by the name of its architecture, as `snakemake fetch` puts it; a
 source there or in torch's own cache, by the name of torchvision's file.
@@ -47,8 +47,8 @@ def matching(name: str, max_parameters: float | None = None) -> list[str]:
     """torchvision's weights that a name or a pattern means; [] for none.
 
     Args:
-        name: Weights as in ResNet50_Weights.IMAGENET1K_V2, an architecture (its default weights), or
-            a pattern of either.
+        name: Weights as in ResNet50_Weights.IMAGENET1K_V2, an architecture (its default weights),
+            or a pattern of either.
         max_parameters: Of a pattern, only those with so many millions of parameters or fewer.
     """
     found = []

@@ -47,7 +47,7 @@ wildcard_constraints:
     source="[^/]+",
     recipe="[^/]+",
     cohort="[^/]+",
-    replicate=r"\d+(-labels[^/]+)?",
+    replicate=r"\d+(-labels[^/]+?)?(-validation)?",
 
 
 # A plan (-n) does not come here, so that it can be made without the data.
@@ -71,6 +71,7 @@ include: "rules/inference.smk"
 include: "rules/similarity.smk"
 include: "rules/weights.smk"
 include: "rules/students.smk"
+include: "rules/student.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"

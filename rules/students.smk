@@ -55,6 +55,28 @@ rule evaluate_student:
         "../workflow_scripts/evaluate_student.py"
 
 
+rule choose_settings:
+    input:
+        lambda wc: [
+            candidate.metrics for candidate in RUN.jobs.choice(wc.target, wc.replicate).candidates
+        ],
+    output:
+        "<results>/choices/{target}/seed{replicate}.json",
+    log:
+        "<results>/logs/choose_settings/{target}-seed{replicate}.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("choose_settings"),
+        job=lambda wc: RUN.jobs.choice(wc.target, wc.replicate).as_params(),
+    script:
+        "../workflow_scripts/choose_settings.py"
+
+
 rule students:
     input:
         RUN.products.files_of_students(*STUDENT_PRODUCTS),

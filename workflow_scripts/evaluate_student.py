@@ -41,8 +41,10 @@ def main(job: EvaluationJob, trained: Path, labels: Path, split: Path, folder: P
     path = trained / "predictions.csv"
     predictions = dict(read_table(path, ("image", "predicted"), unique=("image",)))
     parts = dict(read_table(split, ("image", "split"), unique=("image",)))
-    if predictions.keys() != {image for image, part in parts.items() if part == "test"}:
-        raise DamagedError(path, f"its images are not the test images of {split}")
+    # Candidates are tested on images that were kept from the labelled ones.
+    tested = "validation" if "validation" in parts.values() else "test"
+    if predictions.keys() != {image for image, part in parts.items() if part == tested}:
+        raise DamagedError(path, f"its images are not the {tested} images of {split}")
     # Not by `data`: a grid has thousands of these jobs, and NumPy would take half their time.
     known = dict(read_table(labels, ("image", "label"), unique=("image",)))
     missing = [image for image in predictions if image not in known]
@@ -59,7 +61,7 @@ def main(job: EvaluationJob, trained: Path, labels: Path, split: Path, folder: P
         "balanced_accuracy": balanced_accuracy(truth, predicted),
         "n_labeled": images["labeled"],
         "n_unlabeled": images["unlabeled"],
-        "n_test": images["test"],
+        "n_test": images[tested],
         "versions": {
             "python": platform.python_version(),
             **{p: importlib.metadata.version(p) for p in ("torch", "numpy")},

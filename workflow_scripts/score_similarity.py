@@ -29,7 +29,7 @@ def main(
         labeled: Its labelled images and their labels.
         output: The table to write.
     """
-    rows, labels, _ = read_split(split, labeled, index)
+    rows, labels, *_ = read_split(split, labeled, index)
     outputs = {}
     for source, path in inference.items():
         loaded = load_inference(path)

@@ -164,7 +164,8 @@ def test_sigmoid_outputs_are_divided_by_their_sum(birds, bank, tmp_path):
 
 def member(recipe, **changes):
     told = {"objective": "transfer", "architecture": "resnet18", "learning_rate": 0.001}
-    told |= {"source": None, "weights": None, "initial": INITIAL, "start_choice": None}
+    told |= {"lam": None, "choice": None, "source": None, "weights": None}
+    told |= {"initial": INITIAL, "start_choice": None}
     return StudentJob(recipe, folder="nowhere", code="0", **{**told, **changes})
 
 

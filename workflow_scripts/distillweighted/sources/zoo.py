@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distillweighted.networks.architectures import TIMM_PREFIX, is_timm
 from distillweighted.sources.model import Model
 from distillweighted.sources.origins.registry import ORIGINS
+from distillweighted.sources.origins.timm import matching as timm_matching
 from distillweighted.sources.origins.torchvision import IMAGENET, IMAGENET_CLASSES
+from distillweighted.sources.origins.torchvision import matching as torchvision_matching
 from distillweighted.tasks.registry import Task, list_tasks
 
 CHOSEN_STARTS = ("random", "nearest_source")
 """Values of `student.initialization` that name no model."""
+
+OWN_STARTS = ("weights", "pretrained")
+"""Values of `student.initialization` for the user's own file of weights, and for those that were
+published for the student's architecture."""
 
 
 def list_sources(config: Mapping[str, Any], tasks: Mapping[str, Task] | None = None) -> list[Model]:
@@ -55,12 +62,45 @@ def list_starts(
     starts = []
     for architecture, task in wanted:
         name = start_name(architecture, task)
+        if task in OWN_STARTS:
+            starts.append(_own_start(name, architecture, config["student"]))
+            continue
         if task == IMAGENET:
             facts = ("torchvision", IMAGENET_CLASSES)
         else:
             facts = ("trained", tasks[task].num_classes)
         starts.append(Model(name, architecture, task, *facts, is_source=False))
     return sorted(starts, key=lambda model: model.name)
+
+
+def _own_start(name: str, architecture: str, student: Mapping[str, Any]) -> Model:
+    """The model that a student starts from by the user's own weights or the published ones; it need
+    not have a classifier."""
+    if student["initialization"] == "weights":
+        match = student["weights_match"]
+        return Model(
+            name,
+            architecture,
+            "",
+            "checkpoint",
+            None,
+            is_source=False,
+            head="kmeans",
+            file=student["weights"],
+            settings={} if match == "names" else {"match": match},
+        )
+    origin, reference = published_reference(architecture)
+    facts = {"is_source": False, "head": "kmeans", "reference": reference}
+    return Model(name, architecture, "", origin, None, **facts)
+
+
+def published_reference(architecture: str) -> tuple[str, str] | None:
+    """Origin and name of the weights that were published for an architecture of timm's or
+    torchvision's, its default ones; None where there are none."""
+    origin = "timm" if is_timm(architecture) else "torchvision"
+    matching = timm_matching if origin == "timm" else torchvision_matching
+    found = matching(architecture.removeprefix(TIMM_PREFIX))
+    return (origin, found[0]) if found else None
 
 
 def initial_of(config: Mapping[str, Any], model: Model) -> str | None:
@@ -77,6 +117,8 @@ def excluded_sources(config: Mapping[str, Any], target: str) -> dict[str, str]:
         # Of a model of the user's own, a task is only what somebody calls it.
         if source.task == target and not ORIGINS[source.origin].own_input:
             excluded[source.name] = "trained on the target's own task"
+        elif source.settings.get("target", target) != target:
+            excluded[source.name] = "its answers are of another target's images"
         elif any(
             entry["target"] == target
             and (source.name in entry["sources"] or source.task in entry["sources"])

@@ -50,6 +50,10 @@ class Pool(ABC):
             ValueError: Where the images have many sizes.
         """
 
+    def part(self, rows: Sequence[int] | np.ndarray) -> Pool:
+        """The images of some rows, in their order, as a pool that reads through this one."""
+        return _Part(self, np.asarray(rows, np.int64))
+
     @abstractmethod
     def channel_statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel, in 0..1, over the pixels of all images."""
@@ -117,13 +121,7 @@ class RaggedPool(Pool):
 
     def channel_statistics(self) -> tuple[list[float], list[float]]:
         # One image at a time: together they may not fit in memory.
-        total, squares, count = np.zeros(3), np.zeros(3), 0
-        for row in range(len(self)):
-            pixels = self.load([row])[0].reshape(-1, 3) / 255
-            total, squares = total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
-            count += len(pixels)
-        mean = total / count
-        return mean.tolist(), np.sqrt(squares / count - mean**2).tolist()
+        return channel_statistics(self.load([row])[0] for row in range(len(self)))
 
     def _map(self) -> np.ndarray:
         # Mapped anew for each batch: pages that were read count as the process's memory for as long
@@ -138,9 +136,41 @@ class RaggedPool(Pool):
         return image.reshape(*self._sizes[row], 3)
 
 
+class _Part(Pool):
+    """Some images of a pool."""
+
+    def __init__(self, pool: Pool, rows: np.ndarray):
+        self._pool, self._rows = pool, rows
+        self.inference_batch_size = pool.inference_batch_size
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        return self._pool.load(self._rows[np.asarray(rows, np.int64)])
+
+    def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        return self._pool.stack(self._rows[np.asarray(rows, np.int64)])
+
+    def channel_statistics(self) -> tuple[list[float], list[float]]:
+        return channel_statistics(self.load([row])[0] for row in range(len(self)))
+
+
 def as_pool(images: Pool | np.ndarray) -> Pool:
     """The pool of an array of images, uint8 [n, h, w, 3]; a pool is itself."""
     return UniformPool(images) if isinstance(images, np.ndarray) else images
+
+
+def channel_statistics(images: Iterable[np.ndarray]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, in 0..1, over the pixels of images uint8
+    [h, w, 3]."""
+    total, squares, count = np.zeros(3), np.zeros(3), 0
+    for image in images:
+        pixels = image.reshape(-1, 3) / 255
+        total, squares = total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
+        count += len(pixels)
+    mean = total / count
+    return mean.tolist(), np.sqrt(squares / count - mean**2).tolist()
 
 
 def open_pool(path: Path, index: Path) -> Pool:

@@ -19,12 +19,13 @@ from distillweighted.tasks.prepared import LARGEST, read_image_names
 
 
 class SplitRows(NamedTuple):
-    """Rows of a target's training images, int64 each: the labelled ones, their labels, and the
-    unlabelled ones."""
+    """Rows of a target's training images, int64 each: the labelled ones, their labels, the
+    unlabelled ones, and those on which settings are chosen, if any are kept for that."""
 
     labeled: np.ndarray
     labels: np.ndarray
     unlabeled: np.ndarray
+    validation: np.ndarray
 
 
 def read_split(split: Path, labeled: Path, index: Path) -> SplitRows:
@@ -40,7 +41,7 @@ def read_split(split: Path, labeled: Path, index: Path) -> SplitRows:
     """
     position = {image: row for row, image in enumerate(read_image_names(index, "train"))}
     parts = dict(read_table(split, ("image", "split"), unique=("image",)))
-    if unknown := {*parts.values()} - {"labeled", "unlabeled", "test"}:
+    if unknown := {*parts.values()} - {"labeled", "unlabeled", "validation", "test"}:
         raise DamagedError(split, f"it names the unknown part '{min(unknown)}'")
     trained = [image for image, part in parts.items() if part != "test"]
     if {*trained} != position.keys() or len(parts) - len(trained) != len(
@@ -54,7 +55,10 @@ def read_split(split: Path, labeled: Path, index: Path) -> SplitRows:
     return SplitRows(
         np.array([position[image] for image in texts], np.int64),
         np.array(labels, np.int64),
-        np.array([position[i] for i in trained if parts[i] == "unlabeled"], np.int64),
+        *(
+            np.array([position[i] for i in trained if parts[i] == part], np.int64)
+            for part in ("unlabeled", "validation")
+        ),
     )
 
 
@@ -98,6 +102,44 @@ def split_labeled(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarr
         )
     mask = np.zeros(len(labels), bool)
     mask[labeled] = True
+    return mask
+
+
+def split_validation(labels: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
+    """Choose which labelled images are kept for validation, by class.
+
+    Every class gives its share, rounded down; the images that are then missing to the share of all
+    come from the classes with the largest remainders. No class gives its last image.
+
+    Args:
+        labels: Labels of the labelled images, int [l].
+        fraction: Share to be kept, in (0, 1).
+        seed: Seed of the choice.
+
+    Returns:
+        Boolean mask [l], True where the image is kept.
+
+    Raises:
+        DataError: Where none can be kept.
+    """
+    rng = np.random.default_rng(seed)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * fraction
+    kept = np.minimum(np.floor(shares).astype(np.int64), counts - 1)
+    wanted = round(len(labels) * fraction)
+    # Of equal remainders a random class.
+    order = rng.permutation(len(classes))
+    order = order[np.argsort(-(shares - kept)[order], kind="stable")]
+    for index in order[counts[order] - kept[order] > 1][: max(0, wanted - kept.sum())]:
+        kept[index] += 1
+    mask = np.zeros(len(labels), bool)
+    for label, number in zip(classes, kept):
+        mask[rng.permutation(np.flatnonzero(labels == label))[:number]] = True
+    if not mask.any():
+        raise DataError(
+            f"of {len(labels)} labelled images none can be kept for validation; label more, raise "
+            "choice.validation_fraction, or choose nothing (choice: null)"
+        )
     return mask
 
 

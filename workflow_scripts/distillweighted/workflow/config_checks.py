@@ -19,13 +19,23 @@ from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
     IMAGENET,
+    OWN_STARTS,
     admissible_sources,
     baseline_architectures,
     list_sources,
+    published_reference,
     start_name,
 )
-from distillweighted.tasks.registry import Task, list_tasks
+from distillweighted.tasks.registry import (
+    KNOWN_TASKS,
+    PublishedTask,
+    Task,
+    list_tasks,
+    target_names,
+)
+from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
+from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
     batch_problems,
@@ -93,18 +103,21 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     allowed = [
         name for name, task in tasks.items() if task.role != "generalist" and not task.multi_label
     ]
-    for i, name in enumerate(config["targets"]):
+    for i, name in enumerate(target_names(config)):
+        if not isinstance(config["targets"][i], str):
+            continue
         if name in tasks and tasks[name].multi_label:
             text = f"'{name}' has several labels an image; such a task can only be a source's"
             yield Problem(f"targets.{i}", text)
         elif name not in allowed:
             yield unknown_name(f"targets.{i}", name, allowed, "target")
+    yield from own_target_problems(config)
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     found = False
     for i, group in enumerate(config["sources"]):
-        for key, text in _group_of_sources_problems(group, list_tasks(config)):
+        for key, text in _group_of_sources_problems(group, KNOWN_TASKS):
             found = True
             yield Problem(f"sources.{i}.{key}", text)
     if found:
@@ -154,14 +167,35 @@ def _group_of_sources_problems(
         yield from origin.problems(group)
 
 
+def _answers_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Sources whose answers are of one target's images: names may be the same in two targets."""
+    names = target_names(config)
+    for i, group in enumerate(config["sources"]):
+        if ORIGINS[group["from"]].check is None:
+            continue
+        path = f"sources.{i}.target"
+        if "target" not in group and len(names) > 1:
+            yield Problem(path, f"missing (needed: one of the targets, {', '.join(names)})")
+        elif "target" in group and group["target"] not in names:
+            yield unknown_name(path, group["target"], names, "target")
+
+
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*list_tasks(config), *CHOSEN_STARTS, IMAGENET}
+    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, *OWN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
     architecture = student["architecture"]
+    if name == "weights" and student["weights"] is None:
+        yield Problem("student.weights", "missing (initialization: weights needs it: a file)")
+    if name != "weights" and student["weights"] is not None:
+        text = f"is not read with initialization: {name} (allowed: null, or that of weights)"
+        yield Problem("student.weights", text)
+    if name == "pretrained" and is_known(architecture) and not published_reference(architecture):
+        text = f"nobody published weights of {show(architecture)} (allowed: random, weights)"
+        yield Problem("student.initialization", text)
     if name == IMAGENET and architecture not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
@@ -171,7 +205,7 @@ def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name = config["student"]["initialization"]
     if name == "nearest_source":
         yield from _nearest_source_problems(config)
-    if name in config["targets"]:
+    if name in target_names(config):
         yield Problem(
             "student.initialization",
             f"'{name}' is a target; a student may not start from a model that was trained on its "
@@ -185,7 +219,7 @@ def _nearest_source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             text = "a student that starts from its nearest source is no baseline (allowed: false)"
             yield Problem(f"baselines.{key}", text)
     student = config["student"]["architecture"]
-    for target in config["targets"]:
+    for target in target_names(config):
         if student not in {source.architecture for source in admissible_sources(config, target)}:
             yield Problem(
                 "student.initialization",
@@ -220,16 +254,16 @@ def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _figure_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, name in enumerate(config["figures"]["fig1_targets"] or []):
-        if name not in config["targets"]:
-            yield unknown_name(f"figures.fig1_targets.{i}", name, config["targets"], "target")
+        if name not in target_names(config):
+            yield unknown_name(f"figures.fig1_targets.{i}", name, target_names(config), "target")
 
 
 def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for i, group in enumerate(config["figures"]["target_groups"]):
         for k, name in enumerate(group["targets"]):
-            if name not in config["targets"]:
+            if name not in target_names(config):
                 path = f"figures.target_groups.{i}.targets.{k}"
-                yield unknown_name(path, name, config["targets"], "target")
+                yield unknown_name(path, name, target_names(config), "target")
     if config["figures"]["target_groups"] and not config["baselines"]["in_transfer"]:
         text = "the table of groups shows improvements over IN+Transfer (allowed: true)"
         yield Problem("baselines.in_transfer", text)
@@ -239,15 +273,17 @@ def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     sources = list_sources(config)
     known = {source.name for source in sources} | {source.task for source in sources} - {""}
     for i, entry in enumerate(config["exclude"]):
-        if entry["target"] not in config["targets"]:
-            yield unknown_name(f"exclude.{i}.target", entry["target"], config["targets"], "target")
+        if entry["target"] not in target_names(config):
+            yield unknown_name(
+                f"exclude.{i}.target", entry["target"], target_names(config), "target"
+            )
         for k, name in enumerate(entry["sources"]):
             if name not in known:
                 yield unknown_name(f"exclude.{i}.sources.{k}", name, known, "source or source task")
 
 
 def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    for i, target in enumerate(config["targets"]):
+    for i, target in enumerate(target_names(config)):
         if not admissible_sources(config, target):
             yield Problem(
                 f"targets.{i}",
@@ -258,7 +294,7 @@ def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def fewest_sources(config: Mapping[str, Any]) -> tuple[int, str]:
     """The smallest number of sources that any target has, and that target."""
-    return min((len(admissible_sources(config, name)), name) for name in config["targets"])
+    return min((len(admissible_sources(config, name)), name) for name in target_names(config))
 
 
 def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -276,18 +312,18 @@ def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
     trained = {student.target for student in list_students(config)}
-    for target in config["targets"]:
+    for target in target_names(config):
         if target not in trained:
             yield Problem("methods", f"no student of target '{target}'; switch a method on")
 
 
 def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
     """The data sets whose images a run needs: targets, and tasks that it trains models on."""
-    tasks = [*config["targets"]]
+    tasks = [*target_names(config)]
     tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
     tasks.append(config["student"]["initialization"])
     known = list_tasks(config)
-    return [t for t in dict.fromkeys(tasks) if t in known and not known[t].generated]
+    return [t for t in dict.fromkeys(tasks) if isinstance(known.get(t), PublishedTask)]
 
 
 def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -311,7 +347,9 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
+    ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
+    ("sources targets", _answers_problems),
     ("student", _student_problems),
     ("student targets sources exclude baselines", _initialization_problems),
     ("data_root models_root targets sources student training", _root_problems),
@@ -323,6 +361,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
+    ("choice exclude targets sources methods baselines student seeds training", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),

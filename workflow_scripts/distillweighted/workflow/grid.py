@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from distillweighted.methods import METHODS, Method
@@ -19,6 +19,8 @@ from distillweighted.sources.zoo import (
     admissible_sources,
     baseline_architectures,
 )
+from distillweighted.tasks.registry import target_names
+from distillweighted.training.objectives.registry import OBJECTIVES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,11 @@ class Replicate:
     label_fraction: float
     """Share of the training images that are labelled."""
 
+    validation: float | None = None
+    """Share of the labelled images that are kept for choosing between students (`choice`), which
+    are then tested on them; None for students that are trained on all and tested on the test
+    images."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -65,15 +72,30 @@ class Recipe:
     architecture: str | None = None
     """The source architecture of a baseline; None for the student's."""
 
+    learning_rate: float | None = None
+    """Its own peak learning rate, of a candidate (`choice.learning_rates`)."""
+
+    lam: float | None = None
+    """Its own lambda, of a candidate (`choice.lambdas`)."""
+
     @property
     def name(self) -> str:
         """Its name in paths and tables."""
+        name, variant = self.method, self.source or self.architecture
         if self.p is not None:
-            return f"{self.method}-p{format_p(self.p)}"
-        if self.draw is not None:
-            return f"{self.method}-draw{self.draw}"
-        variant = self.source or self.architecture
-        return self.method if variant is None else f"{self.method}-{variant}"
+            name += f"-p{format_p(self.p)}"
+        elif self.draw is not None:
+            name += f"-draw{self.draw}"
+        elif variant is not None:
+            name += f"-{variant}"
+        if self.learning_rate is not None:
+            name += f"-rate{self.learning_rate:g}"
+        return name if self.lam is None else f"{name}-lambda{self.lam:g}"
+
+    @property
+    def base(self) -> Recipe:
+        """The recipe that a candidate is a variant of; of others, itself."""
+        return replace(self, learning_rate=None, lam=None)
 
     @property
     def facts(self) -> Method:
@@ -107,7 +129,7 @@ class PlannedStudent:
 
 
 def list_replicates(config: Mapping[str, Any]) -> list[Replicate]:
-    """All replicates: every seed, for every label fraction."""
+    """All replicates that count: every seed, for every label fraction."""
     training = config["training"]
     replicates = [
         Replicate(str(seed), seed, training["label_fraction"]) for seed in config["seeds"]
@@ -116,6 +138,12 @@ def list_replicates(config: Mapping[str, Any]) -> list[Replicate]:
         name = f"labels{fraction:g}"
         replicates += [Replicate(f"{seed}-{name}", seed, fraction) for seed in config["seeds"]]
     return replicates
+
+
+def validation_replicate(config: Mapping[str, Any], replicate: Replicate) -> Replicate:
+    """The replicate on which the settings of another's students are chosen."""
+    fraction = config["choice"]["validation_fraction"]
+    return replace(replicate, name=f"{replicate.name}-validation", validation=fraction)
 
 
 def weight_recipes(config: Mapping[str, Any]) -> dict[str, Recipe]:
@@ -142,7 +170,7 @@ def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
     replicates = list_replicates(config)
     students = [
         PlannedStudent(target, replicate, recipe, recipe.architecture or student, cohort)
-        for target in config["targets"]
+        for target in target_names(config)
         for recipe, cohort in _with_cohorts(list(_recipes(config, target)), size)
         for replicate in replicates
     ]
@@ -150,6 +178,57 @@ def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
     if len(names) < len(students):
         raise AssertionError("a student stands in the grid twice")
     return students
+
+
+def list_candidates(config: Mapping[str, Any]) -> list[PlannedStudent]:
+    """The students that are trained only to choose between settings and methods (`choice`).
+
+    Each student of the grid that has the student's own architecture has one for every learning rate
+    and, where its objective has a lambda, every lambda. They learn from a part of the labelled
+    images and are tested on the rest of them.
+    """
+    choice, architecture = config["choice"], config["student"]["architecture"]
+    if choice is None:
+        return []
+    students, size = [], config["training"]["cohort"]
+    replicates = [validation_replicate(config, r) for r in list_replicates(config)]
+    for target in target_names(config):
+        variants = [
+            replace(recipe, learning_rate=rate, lam=lam)
+            for recipe in _recipes(config, target)
+            if is_chosen(recipe)
+            for rate in choice["learning_rates"] or [None]
+            for lam in (choice["lambdas"] if OBJECTIVES[recipe.facts.objective].lam else ())
+            or [None]
+        ]
+        students += [
+            PlannedStudent(target, replicate, recipe, architecture, cohort)
+            for recipe, cohort in _with_cohorts(variants, size)
+            for replicate in replicates
+        ]
+    return students
+
+
+def is_chosen(recipe: Recipe) -> bool:
+    """Whether the settings of a recipe are chosen where the configuration has a `choice`."""
+    return recipe.architecture is None
+
+
+def deployable(config: Mapping[str, Any]) -> dict[str, Recipe]:
+    """The recipes of which a configuration may deploy a student, by the name of their method."""
+    found: dict[str, Recipe] = {}
+    default, architecture = config["methods"]["default_p"], config["student"]["architecture"]
+    names = {default: "distill_weighted", math.inf: "distill_nearest", 0.0: "distill_equal"}
+    for student in list_students({**config, "targets": config["targets"][:1]}):
+        recipe = student.recipe
+        if student.architecture != architecture or recipe.draw is not None:
+            continue
+        if recipe.method == "distill_weighted":
+            if recipe.p in names:
+                found[names[recipe.p]] = recipe
+        elif recipe.source is None and recipe.architecture is None:
+            found[recipe.method] = recipe
+    return found
 
 
 def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
@@ -193,7 +272,7 @@ def _recipes(config: Mapping[str, Any], target: str) -> Iterator[Recipe]:
     available = {source.architecture for source in sources}
     student = config["student"]
     # The student's own architecture has the methods with a fixed start already.
-    fixed = student["initialization"] not in CHOSEN_STARTS
+    fixed = student["initialization"] not in (*CHOSEN_STARTS, "weights")
     for architecture in baseline_architectures(config):
         possible = {
             "selected_source": architecture in available,
@@ -243,7 +322,7 @@ def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe
     seen: dict[str, int] = {}
     for recipe in recipes:
         several = recipe.facts.variants in ("sources", "exponents")
-        family = recipe.method if several else "others"
+        family = recipe.method if several or recipe.facts.apart else "others"
         index = seen.get(family, 0)
         seen[family] = index + 1
         yield recipe, recipe.name if size == 1 else f"{family}-{index // size}"

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillweighted.similarity.jobs import ScoreJob, WeightsJob
+from distillweighted.similarity.jobs import ProbeJob, RankingJob, ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
-from distillweighted.tasks.jobs import GenerationJob, PreparationJob, SplitJob
-from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
+from distillweighted.tasks.own.scan import scan_own_task
+from distillweighted.training.choice import Candidate, ChoiceJob
+from distillweighted.training.cohort_job import STORED_HEADS, CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
@@ -21,6 +23,10 @@ from distillweighted.workflow.states import data_set_state, files_state
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
+
+
+HALF_SAMPLES = 30
+"""Halves of the probe that the intervals of a ranking are made of."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,16 @@ class Jobs:
         state = data_set_state(self.run.tasks[task].data_set, Path(root) if root else None)
         return PreparationJob(task, str(root), state, self.run.config["images"]["check_counts"])
 
+    def own_preparation(self, task: str) -> OwnPreparationJob:
+        """What the job that prepares an own task is told; looks at the state of its images."""
+        spec = self.run.tasks[task].spec
+        return OwnPreparationJob(spec.as_mapping(), scan_own_task(spec).state())
+
     def split(self, target: str, replicate: str) -> SplitJob:
         """What the job that chooses labelled images is told."""
-        chosen = self.run.replicates[replicate]
-        return SplitJob(target, chosen.seed, chosen.label_fraction)
+        chosen, given = self.run.replicate(replicate), self.run.tasks[target].own
+        fraction = None if given else chosen.label_fraction
+        return SplitJob(target, chosen.seed, fraction, chosen.validation)
 
     def source(self, name: str) -> SourceJob:
         """What the job that trains a model is told."""
@@ -80,7 +92,7 @@ class Jobs:
             num_classes=model.num_outputs,
             image_size=size,
             checkpoint=str(path),
-            file=None if path is None else files_state([path]),
+            file=None if path is None else files_state(self.run.model_files(name)),
             reference=model.reference,
             head=model.head,
             mean=model.mean,
@@ -97,13 +109,13 @@ class Jobs:
 
     def inference(self, target: str, source: str) -> InferenceJob:
         """What the job that runs a source over a target's images is told."""
-        task, model = self.run.tasks[target], self.run.sources[source]
+        task, model = self.run.tasks[target], self.run.models[source]
         origin = self.run.origin(source)
         # A user's images have no size that all sources are made for.
-        own_view = origin.own_input or task.own
+        own_view = (origin.own_input or task.own) and model.is_source
         files = [] if model.text is None else [Path(model.text)]
-        if origin.outside and (path := self.run.checkpoint_path(source)) is not None:
-            files.append(path)
+        if origin.outside:
+            files += self.run.model_files(source)
         return InferenceJob(
             target=target,
             source=source,
@@ -124,11 +136,27 @@ class Jobs:
         similarity = self.run.config["similarity"]
         return ScoreJob(
             target=target,
-            seed=self.run.replicates[replicate].seed,
+            seed=self.run.replicate(replicate).seed,
             sources=tuple(source.name for source in self.run.admissible(target)),
             probe_size=self.run.config["probe"]["size"],
             metrics=tuple(similarity["metrics"]),
             representations=tuple(similarity["representations"]),
+        )
+
+    def probe(self, target: str, replicate: str) -> ProbeJob:
+        """What the job that fits the nearest source's linear probe is told."""
+        sources = tuple(source.name for source in self.run.admissible(target))
+        return ProbeJob(target, self.run.replicate(replicate).seed, sources)
+
+    def ranking(self, target: str) -> RankingJob:
+        """What the job that ranks a target's sources is told."""
+        weighting = self.run.config["similarity"]["weighting"]
+        return RankingJob(
+            scores=self.scores(target, self.run.first_replicate),
+            metric=weighting["metric"],
+            representation=weighting["representation"],
+            start=self.run.student_start,
+            half_samples=HALF_SAMPLES,
         )
 
     def weights(self, target: str, replicate: str, recipe: str) -> WeightsJob:
@@ -139,7 +167,7 @@ class Jobs:
         )
         return WeightsJob(
             target=target,
-            seed=self.run.replicates[replicate].seed,
+            seed=self.run.replicate(replicate).seed,
             weighting=what.facts.weights,
             p=what.p,
             draw=what.draw,
@@ -147,6 +175,7 @@ class Jobs:
             metric=weighting["metric"],
             representation=weighting["representation"],
             fallback=weighting["fallback"],
+            keep=weighting["keep"],
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
         )
@@ -156,18 +185,41 @@ class Jobs:
         students, task = self.run.members(target, replicate, cohort), self.run.tasks[target]
         return CohortJob(
             target=target,
-            seed=self.run.replicates[replicate].seed,
+            seed=self.run.replicate(replicate).seed,
             students=tuple(map(self._student, students)),
             sources=tuple(self.run.used_sources(students)),
+            heads=self.run.heads(students),
             models=tuple(self.run.used_models(students)),
             image_size=task.image_size(self.run.config),
             settings=self.run.student_settings,
             view=task.view(self.run.config),
             statistics=task.shared_statistics(self.run.config),
             distill_labeled=self.run.config["training"]["distill_labeled"],
+            feature_scale=self.run.config["training"]["feature_scale"],
             device=self.run.config["device"],
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
+            ),
+        )
+
+    def choice(self, target: str, replicate: str) -> ChoiceJob:
+        """What the job that chooses settings and the method to deploy is told."""
+        paths = self.run.paths
+        return ChoiceJob(
+            target=target,
+            seed=self.run.replicate(replicate).seed,
+            deploy=self.run.deployed_recipe,
+            deployable=tuple(recipe.name for recipe in self.run.deployable.values()),
+            candidates=tuple(
+                Candidate(
+                    recipe=c.recipe.base.name,
+                    learning_rate=self.run.learning_rate(c),
+                    lam=self._lam(c),
+                    metrics=paths.student(
+                        c.target, c.recipe.name, c.replicate.name, "metrics.json"
+                    ),
+                )
+                for c in self.run.candidates_of(target, replicate)
             ),
         )
 
@@ -190,13 +242,20 @@ class Jobs:
         """What a student is trained with, as plain values: it is redone where they change."""
         config, task = self.run.config, self.run.tasks[student.target]
         statistics = task.shared_statistics(config)
-        return [
+        facts = [
             asdict(self.run.student_settings),
             self.run.learning_rate(student),
             task.view(config),
             None if statistics is None else list(map(list, statistics)),
             config["training"]["distill_labeled"],
         ]
+        # Only what is made in training, so that what learns stored pseudo-labels is not redone.
+        heads = {n: student.recipe.facts.head or h for n, h in self.run.heads([student]).items()}
+        if made := {name: head for name, head in heads.items() if head not in STORED_HEADS}:
+            facts.append(made)
+        if "features" in made.values():
+            facts.append(config["training"]["feature_scale"])
+        return facts
 
     def metric_modules(self) -> dict[str, list[str]]:
         """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""
@@ -215,12 +274,21 @@ class Jobs:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""
         return [OBJECTIVES[student.recipe.facts.objective].path]
 
+    def _lam(self, student: PlannedStudent) -> float | None:
+        """lambda of a student; None where its objective has none."""
+        if not OBJECTIVES[student.recipe.facts.objective].lam:
+            return None
+        own = student.recipe.lam
+        return self.run.config["training"]["lambda"] if own is None else own
+
     def _student(self, student: PlannedStudent) -> StudentJob:
         return StudentJob(
             recipe=student.recipe.name,
             objective=student.recipe.facts.objective,
             architecture=student.architecture,
             learning_rate=self.run.learning_rate(student),
+            lam=student.recipe.lam,
+            choice=self.run.settings_choice(student),
             source=student.recipe.source,
             weights=self.run.weights_path(student),
             initial=self.run.start(student),
@@ -228,5 +296,6 @@ class Jobs:
             folder=self.run.paths.student(
                 student.target, student.recipe.name, student.replicate.name
             ),
+            head=student.recipe.facts.head,
             code=code_of("train_students", uses=self.objective_modules(student)),
         )

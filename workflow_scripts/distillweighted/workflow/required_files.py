@@ -10,6 +10,8 @@ from distillweighted.files.downloads.file_set import FileSet
 from distillweighted.sources.model import Model
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.tasks.datasets.registry import DATASETS
+from distillweighted.tasks.own.scan import scan_own_task
+from distillweighted.tasks.registry import OwnTask, Task
 
 
 def describe_missing_files(
@@ -47,6 +49,29 @@ def describe_missing_files(
         number = f"{len(elsewhere)} models are" if len(elsewhere) > 1 else "1 model is"
         lines += [f"{number} not on this machine:", *elsewhere]
     return "\n".join(lines)
+
+
+def describe_lacking_answers(pairs: Iterable[tuple[Model, Task]]) -> str:
+    """A message that lists what is wrong with files of answers that pending inference needs; "" if
+    nothing is.
+
+    Of a user's own task the images are known before it is prepared. Where broken ones are left out
+    they are not: then inference sees what is lacking.
+
+    Args:
+        pairs: Sources whose files are there, each with the target that it is asked about.
+    """
+    problems = []
+    for model, task in pairs:
+        origin = ORIGINS[model.origin]
+        if origin.check is None or not isinstance(task, OwnTask) or task.spec.broken != "error":
+            continue
+        names = [image.name for image in scan_own_task(task.spec).images]
+        try:
+            origin.check(Path(model.file), names)
+        except ValueError as error:
+            problems.append(f"source {model.name} cannot serve {task.name}: {error}")
+    return "\n".join(problems)
 
 
 def _is_there(model: Model, models_root: Path | None) -> bool:

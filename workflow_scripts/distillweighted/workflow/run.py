@@ -31,22 +31,28 @@ from distillweighted.sources.zoo import (
     list_starts,
     start_name,
 )
-from distillweighted.tasks.registry import Task, list_tasks
+from distillweighted.tasks.registry import Task, list_tasks, target_names
 from distillweighted.training.cohort_job import CohortJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.settings import StudentSettings
 from distillweighted.training.source_job import SourceSettings
 from distillweighted.workflow.config import read_config
 from distillweighted.workflow.config_file import read_complete_config, read_schema
+from distillweighted.workflow.deployment import Deployment
 from distillweighted.workflow.grid import (
     PlannedStudent,
     Recipe,
     Replicate,
+    deployable,
+    is_chosen,
+    list_candidates,
     list_replicates,
     list_students,
+    validation_replicate,
     weight_recipes,
 )
 from distillweighted.workflow.jobs import Jobs
+from distillweighted.workflow.locations import located
 from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.products import Products
 from distillweighted.workflow.resources import Resources
@@ -64,11 +70,13 @@ class Run:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Run:
-        """The run of a configuration as it would stand in a file: checked, and with defaults.
+        """The run of a configuration as it would stand in a file of the working directory:
+        checked, and with defaults.
 
         Raises:
             ConfigError: Where it cannot be run; says every key that is wrong, and why.
         """
+        raw = located(raw, Path.cwd()) if isinstance(raw, Mapping) else raw
         return cls(read_config(raw, read_schema()))
 
     @classmethod
@@ -107,6 +115,11 @@ class Run:
         return Products(self)
 
     @cached_property
+    def deployment(self) -> Deployment:
+        """Which student it hands over, and what that is compared with."""
+        return Deployment(self)
+
+    @cached_property
     def tasks(self) -> dict[str, Task]:
         """Every task that it may name, by name."""
         return list_tasks(self.config)
@@ -114,12 +127,24 @@ class Run:
     @cached_property
     def targets(self) -> list[str]:
         """Names of the targets, in the configuration's order."""
-        return self.config["targets"]
+        return target_names(self.config)
 
     @cached_property
     def replicates(self) -> dict[str, Replicate]:
         """Every seed with every label fraction, by name."""
         return {replicate.name: replicate for replicate in list_replicates(self.config)}
+
+    @cached_property
+    def validation_replicates(self) -> dict[str, Replicate]:
+        """The replicates that settings are chosen on, by name; none where nothing is chosen."""
+        if self.config["choice"] is None:
+            return {}
+        held_out = [validation_replicate(self.config, r) for r in self.replicates.values()]
+        return {replicate.name: replicate for replicate in held_out}
+
+    def replicate(self, name: str) -> Replicate:
+        """A replicate that counts, or one that settings are chosen on."""
+        return {**self.replicates, **self.validation_replicates}[name]
 
     @cached_property
     def sources(self) -> dict[str, Model]:
@@ -137,6 +162,27 @@ class Run:
     def students(self) -> list[PlannedStudent]:
         """The grid: every student."""
         return list_students(self.config)
+
+    @cached_property
+    def candidates(self) -> list[PlannedStudent]:
+        """The students that are trained only to choose settings and the method to deploy."""
+        return list_candidates(self.config)
+
+    def candidates_of(self, target: str, replicate: str) -> list[PlannedStudent]:
+        """The candidates for a target's students of a replicate that counts."""
+        name = validation_replicate(self.config, self.replicates[replicate]).name
+        return [c for c in self.candidates if (c.target, c.replicate.name) == (target, name)]
+
+    @cached_property
+    def deployable(self) -> dict[str, Recipe]:
+        """The recipes whose student may be deployed, by the name of their method."""
+        return deployable(self.config)
+
+    @cached_property
+    def deployed_recipe(self) -> str | None:
+        """The name of the recipe to deploy; None where validation images choose it."""
+        deploy = self.config["student"]["deploy"]
+        return self.deployable[deploy].name if deploy in self.deployable else None
 
     @cached_property
     def weight_recipes(self) -> dict[str, Recipe]:
@@ -194,6 +240,8 @@ class Run:
         """The peak learning rate of a student: of a source architecture, that which its sources
         were trained with."""
         training = self.config["training"]
+        if student.recipe.learning_rate is not None:
+            return student.recipe.learning_rate
         if student.architecture == self.config["student"]["architecture"]:
             return training["learning_rate"]
         return training["sources"]["learning_rate"]
@@ -209,6 +257,33 @@ class Run:
             return None
         return start_name(student.architecture, self.config["student"]["initialization"])
 
+    def settings_choice(self, student: PlannedStudent) -> str | None:
+        """The file with the settings that were chosen for a student; None where the configuration
+        says them."""
+        if self.config["choice"] is None or student.replicate.validation is not None:
+            return None
+        if not is_chosen(student.recipe):
+            return None
+        return self.paths.choice(student.target, student.replicate.name)
+
+    @cached_property
+    def student_start(self) -> str | None:
+        """The model that students of the student's own architecture start from; None for a random
+        start, or if it is chosen."""
+        student = self.config["student"]
+        return start_name(student["architecture"], student["initialization"])
+
+    @cached_property
+    def first_replicate(self) -> str:
+        """The name of the first replicate, which the ranking is made of."""
+        return next(iter(self.replicates))
+
+    def ranked_models(self, target: str) -> list[str]:
+        """Names of the models whose features a ranking looks at: the sources, and what the student
+        starts from."""
+        start = self.student_start
+        return [*(s.name for s in self.admissible(target)), *([] if start is None else [start])]
+
     def start_choice(self, student: PlannedStudent) -> str | None:
         """The file of weights whose largest names the source that a student starts from; None if
         its start is fixed."""
@@ -219,9 +294,10 @@ class Run:
 
     def weights_path(self, student: PlannedStudent) -> str | None:
         """The file of a student's weights over the sources; None if it has none."""
-        if student.recipe.name not in self.weight_recipes:
+        name = student.recipe.base.name
+        if name not in self.weight_recipes:
             return None
-        return self.paths.weights(student.target, student.replicate.name, student.recipe.name)
+        return self.paths.weights(student.target, student.replicate.name, name)
 
     def used_sources(self, students: Iterable[PlannedStudent]) -> list[str]:
         """Names of the sources whose outputs some students are distilled from, sorted."""
@@ -244,10 +320,20 @@ class Run:
                 used.add(start)
         return sorted(used)
 
+    def learns_probe(self, students: Iterable[PlannedStudent]) -> bool:
+        """Whether any of some students learns the labels of a linear probe."""
+        return any(OBJECTIVES[s.recipe.facts.objective].probe_labels for s in students)
+
+    def heads(self, students: Sequence[PlannedStudent]) -> dict[str, str]:
+        """What each source that some students may be distilled from teaches by, by name."""
+        used = self.used_sources(students)
+        return {name: self.sources[name].head for name in used}
+
     def inputs(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
         """The files by name that determine the results of students of one target and replicate."""
         target, replicate, paths = students[0].target, students[0].replicate.name, self.paths
         files = [f(student) for student in students for f in (self.weights_path, self.start_choice)]
+        choices = {self.settings_choice(student) for student in students} - {None}
         return {
             "train_images": paths.task(target, "train_images.npy"),
             "test_images": paths.task(target, "test_images.npy"),
@@ -257,7 +343,9 @@ class Run:
             "labeled": paths.labeled(target, replicate),
             "inference": [paths.inference(target, name) for name in self.used_sources(students)],
             "models": [paths.model(name) for name in self.used_models(students)],
+            "probe": [paths.probe(target, replicate)] if self.learns_probe(students) else [],
             "weights": sorted({path for path in files if path is not None}),
+            "choices": sorted(choices),
         }
 
     # What its jobs are told.
@@ -298,6 +386,13 @@ class Run:
         None where it is nowhere on this machine."""
         return self.origin(name).locate(self.models[name], self.roots["models_root"])
 
+    def model_files(self, name: str) -> list[Path]:
+        """That file, and what belongs to it."""
+        path, parts = self.checkpoint_path(name), self.origin(name).parts
+        if path is None:
+            return []
+        return [path] if parts is None else parts(path)
+
     def names_of_kind(self, kind: str) -> list[str]:
         """Names of the models that are trained, loaded, or outside."""
         origins = {name: ORIGINS[model.origin] for name, model in self.models.items()}
@@ -323,7 +418,7 @@ class Run:
             # What is missing is told all at once when work starts.
             if path is None or not path.exists():
                 del inputs["model"]
-        text = self.sources[source].text
+        text = self.models[source].text
         if text is not None and Path(text).exists():
             inputs["text"] = text
         return inputs
@@ -340,12 +435,13 @@ class Run:
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str, str], PlannedStudent]:
-        return {(s.target, s.recipe.name, s.replicate.name): s for s in self.students}
+        rows = [*self.students, *self.candidates]
+        return {(s.target, s.recipe.name, s.replicate.name): s for s in rows}
 
     @cached_property
     def _cohorts(self) -> dict[tuple[str, str, str], list[PlannedStudent]]:
         cohorts: dict[tuple[str, str, str], list[PlannedStudent]] = {}
-        for student in self.students:
+        for student in [*self.students, *self.candidates]:
             key = (student.target, student.replicate.name, student.cohort)
             cohorts.setdefault(key, []).append(student)
         return cohorts

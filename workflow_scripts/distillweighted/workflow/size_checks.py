@@ -7,7 +7,7 @@ from typing import Any
 
 from distillweighted.methods import METHODS
 from distillweighted.sources.zoo import list_sources
-from distillweighted.tasks.registry import GeneratedTask, list_tasks
+from distillweighted.tasks.registry import GeneratedTask, list_tasks, target_names
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.workflow.grid import asked
 from distillweighted.workflow.problems import Problem
@@ -17,7 +17,7 @@ def pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Generated tasks with fewer images than classes."""
     initialization = config["student"]["initialization"]
     known = list_tasks(config)
-    names = {source.task for source in list_sources(config)} | {*config["targets"]}
+    names = {source.task for source in list_sources(config)} | {*target_names(config)}
     if initialization in known:
         names.add(initialization)
     needed: dict[str, tuple[int, str]] = {}
@@ -40,7 +40,7 @@ def pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 def probe_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """A probe that cannot hold every class of a target."""
     tasks = list_tasks(config)
-    classes, target = max((tasks[name].num_classes, name) for name in config["targets"])
+    classes, target = max((tasks[name].num_classes, name) for name in target_names(config))
     if config["probe"]["size"] < classes:
         yield Problem(
             "probe.size",
@@ -63,7 +63,9 @@ def label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Iterator[Problem]:
     tasks = list_tasks(config)
-    for target in config["targets"]:
+    for target in target_names(config):
+        if tasks[target].own:
+            continue  # its labels are given
         classes, images = tasks[target].num_classes, tasks[target].sizes(config)["train_images"]
         labeled = int(images * fraction)
         start = f"{fraction:g} of {images:g} images leaves"

@@ -1,4 +1,4 @@
-"""Files of weights with their architecture: anybody's state dict, or a model of this project."""
+"""Files of weights with their architecture: a state dict, or a model of this project."""
 
 from __future__ import annotations
 
@@ -54,11 +54,19 @@ def _models(group: Mapping[str, Any], tasks: Mapping[str, Task]) -> list[Model]:
         # model.safetensors, which every model of this project is called, tells nobody which.
         name = path.parent.name if path.stem == "model" else path.stem
         architecture = group.get("architecture") or facts.get("architecture") or "unknown"
+        outputs = facts.get("num_classes")
         settings = {"match": group["match"]} if "match" in group else {}
-        task, outputs = facts.get("task") or "", facts.get("num_classes")
-        told = {"file": str(path), "settings": settings}
-        name = facts.get("source") or name
-        models.append(own_model(group, name, architecture, task, outputs, **told))
+        models.append(
+            own_model(
+                group,
+                facts.get("source") or name,
+                architecture,
+                facts.get("task") or "",
+                outputs,
+                file=str(path),
+                settings=settings,
+            )
+        )
     return models
 
 

@@ -147,6 +147,13 @@ class Origin:
     outputs: OutputsOf | None = None
     """What an outside model says of a pool of images."""
 
+    check: Callable[[Path, Sequence[str]], None] | None = None
+    """Of a file that holds answers for images by name: sees, before any work, whether it has all of
+    those named. Raises ValueError where it lacks one, or cannot be used."""
+
+    parts: Callable[[Path], list[Path]] | None = None
+    """The files that belong to an outside model's, itself among them; None for itself alone."""
+
     @property
     def serves_sources(self) -> bool:
         """Whether sources may come from it; others are only started from."""

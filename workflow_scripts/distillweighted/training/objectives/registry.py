@@ -29,6 +29,12 @@ class Objective:
     pseudo_labels: bool = False
     """Whether it distils sources' probabilities; such a student has a head for each source."""
 
+    lam: bool = False
+    """Whether it has a lambda (eqs. 1 and 4)."""
+
+    probe_labels: bool = False
+    """Whether it learns the probabilities of a linear probe on a source's features."""
+
     divisor: int = 1
     """What the number of a step's images must be a multiple of."""
 
@@ -45,10 +51,13 @@ class Objective:
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
-        Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True),
+        Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True, lam=True),
         Objective("transfer", "eq. 2: the labelled images alone"),
         # Labelled, weak and strong views.
         Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),
+        Objective(
+            "probe_labels", "eq. 1 on the labels of a linear probe", probe_labels=True, lam=True
+        ),
     )
 }
 """Every objective by name."""

@@ -4,10 +4,10 @@ or the embedded benchmark's networks, or a model that this project wrote."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from distillweighted.networks.architectures import EMBEDDED, TIMM_PREFIX, is_timm
@@ -70,18 +70,30 @@ def _load_own(path: Path, job: LoadJob) -> LoadedModel:
     ratio = seen.get("shorter_side", 1) / seen.get("size", 1)
     seen |= {"size": size, "shorter_side": round(ratio * size)}
     if size != meta["image_size"]:
-        try:
-            with torch.no_grad():
-                model.eval()(torch.zeros(1, 3, size, size))
-        except (AssertionError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{path}: '{job.architecture}' cannot see images of {size} pixels ({reason}); "
-                "choose another size"
-            ) from error
+        model = _of_size(model, meta, size, f"{path}: '{job.architecture}'")
     facts = {"image_size": size, "input": seen}
     facts |= {name: meta[name] for name in ("options", "licence", "classes") if meta.get(name)}
     return LoadedModel(model, job.mean or meta["mean"], job.std or meta["std"], facts)
+
+
+def _of_size(model: Classifier, meta: Mapping[str, Any], size: int, what: str) -> Classifier:
+    """A model of this project, built for images of another size.
+
+    Raises:
+        ValueError: Where its weights are those of one size; begins with what it is.
+    """
+    try:
+        other = build_model(
+            meta["architecture"], meta["num_classes"], seed=0, image_size=size,
+            options=meta.get("options"),
+        )  # fmt: skip
+        other.load_state_dict(model.state_dict())
+    except (RuntimeError, ValueError):
+        raise ValueError(
+            f"{what} was made for images of {meta['image_size']} pixels and cannot see ones of "
+            f"{size}; leave `size` out"
+        ) from None
+    return other
 
 
 def _load_tiny(
@@ -92,7 +104,9 @@ def _load_tiny(
     classes = rows[-1] if "head.weight" in state or (by_order and rows) else 0
     model = build_model(job.architecture, classes, seed=0)
     complaint = f"{path}: its weights do not fit {job.architecture}"
-    _put(state, model, "head" if classes else None, complaint, by_order=by_order, path=path)
+    head = "head" if classes else None
+    example = model if classes else build_model(job.architecture, 2, seed=0)
+    _put(state, model, head, complaint, by_order=by_order, example=example, path=path)
     size = job.image_size
     seen = {"size": size, "shorter_side": size, "interpolation": "bilinear", "mode": "center"}
     return model, job.mean, job.std, seen
@@ -114,10 +128,10 @@ def _load_published(
     network = build_network(architecture, classes, seed=0, image_size=size)
     complaint = f"{path}: its weights do not fit {architecture}"
     if timm and not by_order and not _fits(state, network):
-        network = _by_timm(state, network, job, classes, size) or network
+        network = _by_timm(state, network, example, job, classes, size)
     else:
         head = head if classes else None
-        _put(state, network, head, complaint, by_order=by_order, path=path)
+        _put(state, network, head, complaint, by_order=by_order, example=example, path=path)
     check_finite(network, complaint)
     if timm:
         *statistics, seen = timm_input(network, size)
@@ -142,6 +156,7 @@ def _classes(
 def _by_timm(
     state: OrderedDict[str, Tensor],
     network: nn.Module,
+    example: nn.Module,
     job: LoadJob,
     classes: int,
     size: int | None,
@@ -159,8 +174,8 @@ def _by_timm(
         # Which say it in many lines; this in one.
         path = Path(job.checkpoint)
         complaint = f"{path}: its weights do not fit {job.architecture}"
-        example = find_head(network, job.architecture, size) if classes else None
-        _put(state, network, example, complaint, by_order=False, path=path)
+        head = find_head(network, job.architecture, size) if classes else None
+        _put(state, network, head, complaint, by_order=False, example=example, path=path)
         raise
 
 
@@ -171,10 +186,11 @@ def _put(
     complaint: str,
     *,
     by_order: bool,
+    example: nn.Module,
     path: Path,
 ) -> None:
     """Put weights into a network by name or by order; a message about names says where the order
-    would do."""
+    would do, for a network with a head as `example` is."""
     if by_order:
         copy_weights(in_order(state, network, complaint), network, head, complaint)
         return
@@ -184,7 +200,7 @@ def _put(
         if path.suffix == ".safetensors":
             raise
         try:
-            in_order(state, network, complaint, any_rows=True)
+            in_order(state, example, complaint, any_rows=True)
         except CheckpointError:
             raise error from None
         raise CheckpointError(

@@ -12,7 +12,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 import load_source
-from distillweighted.networks.classifier import build_model
+from distillweighted.networks.classifier import build_model, replace_head
 from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.sources.inference import run_over_pools
 from distillweighted.sources.state_files import CheckpointError
@@ -109,6 +109,27 @@ def test_a_model_of_timm_says_what_timms_says(tmp_path, caches, name, size, file
     ]  # fmt: skip
     assert meta["parameters"] == sum(p.numel() for p in network.parameters())
     assert meta["gmacs"] > 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deit_tiny_distilled_patch16_224.fb_in1k",
+        "resnetv2_18.ra4_e3600_r224_in1k",
+        "repvit_m0_9.dist_300e_in1k",
+    ],
+)
+def test_a_model_whose_classifier_is_not_one_layer_stays_whole(tmp_path, caches, name):
+    network = timm.create_model(name).eval()
+    caches.put(f"timm/{name}", network.state_dict())
+    path, meta, source = load(tmp_path, {"from": "timm", "models": [name]})
+    assert meta["whole"] and meta["num_classes"] == 1000
+    outputs = ask(path, source)
+    features, logits = expected(network, timms_view(network))
+    np.testing.assert_allclose(outputs["features"], features.reshape(3, -1), atol=1e-5)
+    np.testing.assert_allclose(outputs["pseudo_labels"], logits.softmax(dim=1), atol=1e-5)
+    with pytest.raises(ValueError, match="cannot be trained further; choose another model to st"):
+        replace_head(load_model(path)[0], 5, seed=0)
 
 
 def test_position_embeddings_are_resized_as_timm_does(tmp_path, caches):

@@ -6,7 +6,7 @@ and timm's, cut before the linear layer that produces their output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -53,8 +53,40 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [n, num_classes] of images [n, 3, h, w], or features where there is no head."""
+        features, logits = self.features_and_logits(images)
+        return features if logits is None else logits
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features [n, num_features] of images [n, 3, h, w], and logits [n, num_classes] where
+        there is a head."""
         features = self.backbone(images)
-        return features if self.head is None else self.head(features)
+        return features, None if self.head is None else self.head(features)
+
+
+class WholeClassifier(nn.Module):
+    """A network of timm whose classifier is not one linear layer, as of those that were distilled
+    with two heads. It can be asked like a `Classifier`, and not be trained further with a new head.
+
+    Attributes:
+        network: The network; its features are what timm calls pre-logits.
+        num_features: Width of the features.
+        num_classes: Outputs.
+    """
+
+    def __init__(self, network: nn.Module, num_features: int, num_classes: int):
+        super().__init__()
+        self.network = network
+        self.num_features, self.num_classes = num_features, num_classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, num_classes] of images [n, 3, h, w]."""
+        return self.network(images)
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """As of `Classifier`."""
+        maps = self.network.forward_features(images)
+        features = self.network.forward_head(maps, pre_logits=True)
+        return features.flatten(1), self.network.forward_head(maps)
 
 
 def build_model(
@@ -64,7 +96,8 @@ def build_model(
     seed: int,
     image_size: int | None = None,
     options: Mapping[str, Any] | None = None,
-) -> Classifier:
+    whole: bool = False,
+) -> Classifier | WholeClassifier:
     """A freshly initialised network.
 
     Args:
@@ -75,6 +108,7 @@ def build_model(
         image_size: Side of the images that it sees, in pixels, where it is made for one size (as
             vision transformers are); by default its own.
         options: What else timm makes it with.
+        whole: Whether it is a `WholeClassifier`, of timm's alone.
 
     Raises:
         ValueError: For an unknown architecture, one whose output no linear layer produces, or one
@@ -90,6 +124,8 @@ def build_model(
     network = build_network(
         architecture, num_classes, seed=seed, image_size=image_size, options=options
     )
+    if whole:
+        return _whole(network, architecture, num_classes, image_size)
     return split_network(network, architecture, num_classes, image_size)
 
 
@@ -111,7 +147,53 @@ def split_network(
     if num_classes:
         return split_head(network, find_head(network, architecture, size))
     width = _feature_width(network, architecture, size)
-    return Classifier(network, None, width).to(memory_format=torch.channels_last)
+    return _channels_last(Classifier(network, None, width))
+
+
+def split_or_whole(
+    network: nn.Module, architecture: str, num_classes: int, image_size: int | None = None
+) -> Classifier | WholeClassifier:
+    """As `split_network`; a network of timm that cannot be cut stays whole."""
+    try:
+        return split_network(network, architecture, num_classes, image_size)
+    except UncutError:
+        if not is_timm(architecture):
+            raise
+    return _whole(network, architecture, num_classes, image_size)
+
+
+class UncutError(ValueError):
+    """A network that cannot be cut into features and a linear head."""
+
+
+def _whole(
+    network: nn.Module, architecture: str, num_classes: int, image_size: int | None
+) -> WholeClassifier:
+    model = _channels_last(WholeClassifier(network, 0, num_classes))
+    shapes = []
+
+    def both(images: Tensor) -> Tensor:
+        shapes.extend(values.shape for values in model.features_and_logits(images))
+        return images
+
+    try:
+        _on_blank(network, architecture, image_size, both)
+    except (AttributeError, TypeError):  # one without such methods
+        shapes.clear()
+    if [len(shape) for shape in shapes] != [2, 2]:
+        raise UncutError(
+            f"'{architecture}' ({type(network).__name__}) has no features [n, d] that can be asked "
+            "for; choose another architecture"
+        )
+    model.num_features = shapes[0][1]
+    return model
+
+
+def _channels_last(model: nn.Module) -> nn.Module:
+    try:
+        return model.to(memory_format=torch.channels_last)
+    except RuntimeError:  # weights of more dimensions, which have no such order
+        return model
 
 
 def build_network(
@@ -242,14 +324,19 @@ def find_head(network: nn.Module, architecture: str, image_size: int | None = No
             handle.remove()
     name, features, logits = calls[-1] if calls else ("", None, None)
     if features is None or logits is not output or features.ndim != 2:
-        raise ValueError(
+        raise UncutError(
             f"'{architecture}' ({type(network).__name__}) cannot be cut into features and a linear "
             "head: its output is not that of one linear layer; choose another architecture"
         )
     return name
 
 
-def _on_blank(network: nn.Module, architecture: str, image_size: int | None) -> Tensor:
+def _on_blank(
+    network: nn.Module,
+    architecture: str,
+    image_size: int | None,
+    call: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """What a network, left in training mode, makes of a blank image in evaluation mode."""
     # timm says which size its networks want; all of torchvision's take 224 pixels.
     size = getattr(network, "default_cfg", {}).get("input_size", (3, 224, 224))
@@ -258,7 +345,7 @@ def _on_blank(network: nn.Module, architecture: str, image_size: int | None) -> 
     network.eval()
     try:
         with torch.no_grad():
-            return network(torch.zeros(1, *size))
+            return (call or network)(torch.zeros(1, *size))
     except (AssertionError, RuntimeError) as error:
         if image_size is None:
             raise
@@ -293,11 +380,20 @@ def split_head(network: nn.Module, head: str) -> Classifier:
     """
     linear = network.get_submodule(head)
     network.set_submodule(head, nn.Identity())
-    return Classifier(network, linear).to(memory_format=torch.channels_last)
+    return _channels_last(Classifier(network, linear))
 
 
 def replace_head(model: Classifier, num_classes: int, *, seed: int) -> Classifier:
-    """Put a new head of `num_classes` outputs on a model, in place; returns the model."""
+    """Put a new head of `num_classes` outputs on a model, in place; returns the model.
+
+    Raises:
+        ValueError: Where it is not cut into features and head.
+    """
+    if isinstance(model, WholeClassifier):
+        raise ValueError(
+            f"{type(model.network).__name__} cannot be cut into features and a linear head, so "
+            "that it cannot be trained further; choose another model to start from"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         bias = model.head is None or model.head.bias is not None

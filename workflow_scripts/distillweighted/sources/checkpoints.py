@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from distillweighted.networks.architectures import EMBEDDED, TIMM_PREFIX, is_timm
 from distillweighted.networks.classifier import (
     Classifier,
+    UncutError,
+    WholeClassifier,
     build_model,
     build_network,
     create_timm,
     find_head,
-    split_network,
+    split_or_whole,
 )
 from distillweighted.networks.model_files import load_model
 from distillweighted.sources.jobs import LoadJob
@@ -54,12 +56,14 @@ def load_checkpoint(job: LoadJob) -> LoadedModel:
     by_order = job.settings.get("match") == "order"
     load = _load_tiny if job.architecture in EMBEDDED else _load_published
     model, mean, std, seen = load(path, state, job, by_order=by_order)
-    if job.head == "own" and model.head is None:
+    if job.head == "own" and not model.num_classes:
         raise CheckpointError(
             f"{path} holds no classifier, so that source {job.name} has no probabilities of its "
             "own; give it another `head`: kmeans, prototypes or features"
         )
     facts = {"image_size": seen["size"], "input": seen}
+    if isinstance(model, WholeClassifier):
+        facts["whole"] = True
     return LoadedModel(model, job.mean or mean, job.std or std, facts)
 
 
@@ -72,7 +76,9 @@ def _load_own(path: Path, job: LoadJob) -> LoadedModel:
     if size != meta["image_size"]:
         model = _of_size(model, meta, size, f"{path}: '{job.architecture}'")
     facts = {"image_size": size, "input": seen}
-    facts |= {name: meta[name] for name in ("options", "licence", "classes") if meta.get(name)}
+    facts |= {
+        name: meta[name] for name in ("options", "licence", "classes", "whole") if meta.get(name)
+    }
     return LoadedModel(model, job.mean or meta["mean"], job.std or meta["std"], facts)
 
 
@@ -85,7 +91,7 @@ def _of_size(model: Classifier, meta: Mapping[str, Any], size: int, what: str) -
     try:
         other = build_model(
             meta["architecture"], meta["num_classes"], seed=0, image_size=size,
-            options=meta.get("options"),
+            options=meta.get("options"), whole=meta.get("whole", False),
         )  # fmt: skip
         other.load_state_dict(model.state_dict())
     except (RuntimeError, ValueError):
@@ -123,7 +129,10 @@ def _load_published(
         *statistics, seen = torchvision_input(architecture, job.image_size)
         size = seen["size"]
     example = build_network(architecture, 2, seed=0, image_size=size)
-    head = find_head(example, architecture, size if timm else None)
+    try:
+        head = find_head(example, architecture, size if timm else None)
+    except UncutError:
+        head = _classifier_of(example)
     classes = _classes(state, example, head, by_order=by_order)
     network = build_network(architecture, classes, seed=0, image_size=size)
     complaint = f"{path}: its weights do not fit {architecture}"
@@ -135,7 +144,19 @@ def _load_published(
     check_finite(network, complaint)
     if timm:
         *statistics, seen = timm_input(network, size)
-    return split_network(network, architecture, classes, seen["size"]), *statistics, seen
+    return split_or_whole(network, architecture, classes, seen["size"]), *statistics, seen
+
+
+def _classifier_of(network: nn.Module) -> str:
+    """The name that timm has for the classifier of a network, the first where there are several;
+    one that torchvision's network cannot be cut at is an error."""
+    name = getattr(network, "default_cfg", {}).get("classifier")
+    if name is None:
+        raise UncutError(
+            f"{type(network).__name__} cannot be cut into features and a linear head; choose "
+            "another architecture"
+        )
+    return name if isinstance(name, str) else name[0]
 
 
 def _classes(
@@ -174,7 +195,7 @@ def _by_timm(
         # Which say it in many lines; this in one.
         path = Path(job.checkpoint)
         complaint = f"{path}: its weights do not fit {job.architecture}"
-        head = find_head(network, job.architecture, size) if classes else None
+        head = _classifier_of(network) if classes else None
         _put(state, network, head, complaint, by_order=False, example=example, path=path)
         raise
 

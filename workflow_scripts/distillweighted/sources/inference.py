@@ -99,7 +99,7 @@ def run_over_pools(
                 "they are enlarged; where the files have more, say `side: %d` of the target",
                 name, seen["shorter_side"], stored_side, seen["shorter_side"],
             )  # fmt: skip
-    if head == "own" and model.head is None:
+    if head == "own" and not model.num_classes:
         raise ValueError(
             f"source {name} has no classifier, so that it has no probabilities of its own; give it "
             "another `head`: kmeans, prototypes or features"
@@ -169,11 +169,11 @@ def source_outputs(
     text = None if embeddings is None else torch.from_numpy(embeddings).to(device)
 
     def outputs_of(batch: Tensor) -> tuple[Tensor, ...]:
-        features = model.backbone(batch)
+        features, logits = model.features_and_logits(batch)
         if head == "own":
-            return features, _probabilities(model.head(features).float(), activation)
+            return features, _probabilities(logits.float(), activation)
         if head == "zero_shot":
-            embedded = features if model.head is None else model.head(features)
+            embedded = features if logits is None else logits
             return features, _zero_shot(embedded.float(), text, name)
         return (features,)
 

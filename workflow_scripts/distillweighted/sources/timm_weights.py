@@ -16,10 +16,10 @@ from torch import nn
 
 from distillweighted.networks.architectures import TIMM_PREFIX
 from distillweighted.networks.classifier import (
-    Classifier,
+    WholeClassifier,
     check_timm_name,
     create_timm,
-    split_network,
+    split_or_whole,
 )
 from distillweighted.sources.catalogues import projects
 from distillweighted.sources.jobs import LoadJob
@@ -80,7 +80,9 @@ def load_timm(job: LoadJob) -> LoadedModel:
         facts["options"] = built_with
     if projects(f"{name} {job.reference.lower()}", classes) and job.head != "zero_shot":
         network, classes = _without_head(network, name, seen["size"], options), 0
-    model: Classifier = split_network(network, TIMM_PREFIX + _bare(name), classes, seen["size"])
+    model = split_or_whole(network, TIMM_PREFIX + _bare(name), classes, seen["size"])
+    if isinstance(model, WholeClassifier):
+        facts["whole"] = True
     return LoadedModel(model, mean, std, facts)
 
 

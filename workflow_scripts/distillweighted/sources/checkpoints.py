@@ -16,11 +16,10 @@ from distillweighted.networks.classifier import (
     UncutError,
     WholeClassifier,
     build_model,
-    build_network,
-    create_timm,
     find_head,
     split_or_whole,
 )
+from distillweighted.networks.libraries import build_network, create_timm
 from distillweighted.networks.model_files import load_model
 from distillweighted.sources.jobs import LoadJob
 from distillweighted.sources.origins.checkpoint import own_facts

@@ -17,10 +17,9 @@ from torch import nn
 from distillweighted.networks.architectures import TIMM_PREFIX
 from distillweighted.networks.classifier import (
     WholeClassifier,
-    check_timm_name,
-    create_timm,
     split_or_whole,
 )
+from distillweighted.networks.libraries import check_timm_name, create_timm
 from distillweighted.sources.catalogues import projects
 from distillweighted.sources.jobs import LoadJob
 from distillweighted.sources.origins.origin import LoadedModel

@@ -24,6 +24,9 @@ field-check: $(VENV)/.installed  ## real pictures, real weights, from Debian's a
 	$(SNAKEMAKE) --quiet rules --configfile tests/field/field_check.yaml -- ranking student
 	@$(BIN)/python -m distillweighted answer tests/field/field_check.yaml
 
+many-sources: $(VENV)/.installed  ## 100 sources ranked: time, memory, and what a kill costs
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/many_sources.py
+
 mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
 	@$(BIN)/python -m distillweighted show results/mini_paper/tables/table1_accuracy.csv

@@ -7,8 +7,8 @@ from distillweighted.analysis.figures.ranking import ranking_figure
 from distillweighted.analysis.figures.style import save
 from distillweighted.analysis.ranking_text import ranking_page
 from distillweighted.similarity.jobs import RankingJob
-from distillweighted.similarity.outlook import accuracy_interval, outlook_of
-from distillweighted.similarity.ranking import Ranking, rank_sources
+from distillweighted.sources.outlook import accuracy_interval, outlook_of
+from distillweighted.sources.ranking import Ranking, rank_sources
 from distillweighted.tasks.splits import read_split
 
 

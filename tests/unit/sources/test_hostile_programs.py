@@ -265,10 +265,33 @@ class Writes(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torchscript_that_writes_files_is_refused(tmp_path):
-    path = tmp_path / "a.pt"
+def test_torchscript_that_writes_files_is_refused(tmp_path, scripted):
+    path = tmp_path / "w.pt"
     torch.jit.save(torch.jit.script(Writes()), path)
-    refuses(path, "calls torch.save, which could touch files or is not torch's own")
+    refuses(path, "has 'save', which could touch files or is not torch's own; export it to ONNX")
+    with zipfile.ZipFile(scripted) as archive:
+        (code,) = (
+            n.partition("/")[2] for n in archive.namelist() if n.endswith("hostile_programs.py")
+        )
+    for text in (b'getattr(torch, "sa\\x76e")(x, "ran")', b"ops . mine.op(x)"):
+        rewrite(scripted, **{code: lambda content, text=text: content + b"\n    " + text})
+        refuses(scripted, f"has '{text.decode()[:9]}")
+        rewrite(
+            scripted, **{code: lambda content, text=text: content.removesuffix(b"\n    " + text)}
+        )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_names_of_classes_that_look_like_operations_are_no_matter(tmp_path):
+    from torchvision.ops.misc import Conv2dNormActivation
+
+    net = nn.Sequential(nn.Sequential(Conv2dNormActivation(3, 4), nn.Identity())).eval()
+    torch.jit.save(torch.jit.trace(net, IMAGES), tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive:
+        code = b"".join(archive.read(n) for n in archive.namelist() if n.endswith(".py"))
+    assert b"ops.misc.Conv2dNormActivation" in code and b'getattr(self, "0")' in code
+    found = open_program(tmp_path / "a.pt").call(IMAGES)["0"]
+    assert torch.equal(found, net(IMAGES))
 
 
 def test_an_archive_that_unpacks_to_too_much_or_has_a_name_twice_is_refused(scripted):

@@ -1,242 +1,265 @@
-"""A user's own models by configuration: what is found, what is wrong, what brings the missing."""
+"""A user's own models: timm's, torchvision's, and files of weights, without a network at hand."""
 
 import json
+import pickle
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import timm
 import torch
-from huggingface_hub import try_to_load_from_cache
+from PIL import Image
+from safetensors.torch import save_file
+from timm.data import create_transform, resolve_model_data_config
+from torch import nn
+from torchvision.models import resnet18
 
-import distillweighted.sources.catalogues as catalogues
+from distillweighted.batches.model_inputs import ModelInput
 from distillweighted.networks.classifier import build_model
-from distillweighted.networks.model_files import save_model
-from distillweighted.sources.catalogues import projects, timm_models, timm_parameters
-from distillweighted.sources.model_caches import cached_hub_file
-from distillweighted.sources.origins.own import safe_name
+from distillweighted.networks.model_files import load_model, save_model
+from distillweighted.sources.jobs import LoadJob
+from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.origins.timm import matching
-from distillweighted.sources.origins.torchvision import matching as matching_torchvision
-from distillweighted.workflow.config import ConfigError
-from distillweighted.workflow.required_files import describe_missing_files
-from distillweighted.workflow.run import Run
+from distillweighted.sources.state_files import CheckpointError
+from distillweighted.sources.zoo import published_reference
+from distillweighted.tasks.pools import as_pool
 
-pytestmark = pytest.mark.usefixtures("caches")
-
-RESNET, VIT = "test_resnet.r160_in1k", "test_vit.r160_in1k"
+PIXELS = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def run_of(*groups, **config):
-    return Run.of({"name": "own", "targets": ["lesions_b"], "sources": list(groups), **config})
+def job(path: Path, origin: str = "checkpoint", **facts: Any) -> LoadJob:
+    told = {"architecture": "resnet18", "task": "", "num_classes": None, "image_size": None}
+    told |= {"name": "mine", "origin": origin, "checkpoint": str(path), "file": None}
+    return LoadJob(**{**told, **facts})
 
 
-def timm(*models, **keys):
-    return {"from": "timm", "models": list(models), **keys}
+def load(path: Path, origin: str = "checkpoint", **facts: Any):
+    return ORIGINS[origin].load(job(path, origin, **facts))
 
 
-def checkpoint(file, **keys):
-    return {"from": "checkpoint", "file": str(file), **keys}
+def problems(group: dict[str, Any]) -> list[tuple[str, str]]:
+    return list(ORIGINS[group["from"]].problems(group))
 
 
-def problems(*groups):
-    with pytest.raises(ConfigError) as error:
-        run_of(*groups)
-    return str(error.value)
+def network(classes: int = 5) -> nn.Module:
+    torch.manual_seed(0)
+    return resnet18(num_classes=classes).eval()
 
 
-def test_names_patterns_and_default_tags():
-    run = run_of(timm("test_resnet", "test_vit*"))
-    assert list(run.sources) == [RESNET, VIT, "test_vit2.r160_in1k", "test_vit3.r160_in1k"]
-    model = run.sources[RESNET]
-    assert (model.architecture, model.task, model.num_outputs) == (
-        "timm-test_resnet",
-        "r160_in1k",
-        1000,
+def same_outputs(loaded, original: nn.Module) -> None:
+    with torch.no_grad():
+        model = loaded.model.eval()
+        torch.testing.assert_close(model(PIXELS), original(PIXELS), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_a_state_dict_is_the_network_that_wrote_it(tmp_path: Path, ending: str) -> None:
+    path, original = tmp_path / f"w.{ending}", network()
+    state = original.state_dict()
+    torch.save({"state_dict": state}, path) if ending == "pth" else save_file(state, path)
+    loaded = load(path)
+    same_outputs(loaded, original)
+    assert loaded.model.head.out_features == 5
+    assert loaded.facts["input"]["size"] == 224 and loaded.facts["input"]["shorter_side"] == 256
+    assert list(loaded.mean) == [0.485, 0.456, 0.406]
+    told = load(path, mean=(0.1, 0.2, 0.3), image_size=96)
+    assert told.mean == (0.1, 0.2, 0.3) and told.facts["input"]["size"] == 96
+
+
+def test_other_names_are_matched_by_order_where_that_is_asked_for(tmp_path: Path) -> None:
+    path, original = tmp_path / "w.pth", network()
+    # Counters of batch normalisation are left out, as by older files; nothing reads them.
+    counted = [n for n in original.state_dict() if not n.endswith("num_batches_tracked")]
+    torch.save({f"x{i}": original.state_dict()[n] for i, n in enumerate(counted)}, path)
+    with pytest.raises(CheckpointError, match="set match: order"):
+        load(path)
+    same_outputs(load(path, settings={"match": "order"}), original)
+    torch.save({f"x{i}": original.state_dict()[n] for i, n in enumerate(counted[::-1])}, path)
+    with pytest.raises(CheckpointError, match="in order: number 1"):
+        load(path, settings={"match": "order"})
+
+
+def test_weights_without_a_classifier_need_another_head(tmp_path: Path) -> None:
+    path, original = tmp_path / "w.pth", network()
+    torch.save({n: t for n, t in original.state_dict().items() if "fc" not in n}, path)
+    with pytest.raises(CheckpointError, match=r"holds no classifier.*kmeans, prototypes or"):
+        load(path)
+    loaded = load(path, head="kmeans")
+    assert loaded.model.head is None
+    original.fc = nn.Identity()
+    with torch.no_grad():
+        features = loaded.model.eval().backbone(PIXELS)
+        torch.testing.assert_close(features, original(PIXELS), atol=1e-5, rtol=1e-5)
+    # It is stored and read back without one.
+    save_model(
+        loaded.model,
+        tmp_path / "model.safetensors",
+        {"architecture": "resnet18", "num_classes": 0, "mean": [0] * 3, "std": [1] * 3},
     )
-    assert (model.head, model.reference, model.input_size) == ("own", RESNET, None)
-    # What is named twice is there once.
-    assert list(run_of(timm("test_vit", VIT, "test_vit.*")).sources) == [VIT]
+    assert load_model(tmp_path / "model.safetensors")[0].head is None
 
 
-def test_patterns_have_a_limit_of_parameters():
-    counts = timm_parameters(["test_vit.r160_in1k", "test_vit2.r160_in1k", "test_vit3.r160_in1k"])
-    import timm as library
-
-    network = library.create_model("test_vit2")
-    assert counts["test_vit2.r160_in1k"] == sum(p.numel() for p in network.parameters())
-    limit = (min(counts.values()) + 1) / 1e6
-    found = matching("test_vit*", limit)
-    assert found == [min(counts, key=counts.get)]
-    text = problems(timm("test_vit*", max_parameters=0.0001))
-    assert "no pretrained model of timm of at most 0.0001 million parameters matches" in text
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("exploded"),))
 
 
-def test_a_list_of_models_is_kept(lists, monkeypatch):
-    timm_models()
-    (kept,) = (lists / "distillweighted").glob("timm-*-models.json")
-    assert json.loads(kept.read_text())[RESNET]["hub"] == f"timm/{RESNET}"
-    catalogues._kept.cache_clear()
-    monkeypatch.setattr(catalogues, "_read_timm", lambda: pytest.fail("read once more"))
-    assert timm_models()[RESNET]["licence"] == "apache-2.0"
-    # A damaged one is made again.
-    kept.write_text("{")
-    catalogues._kept.cache_clear()
-    monkeypatch.setattr(catalogues, "_read_timm", lambda: {"new": {}})
-    assert timm_models() == {"new": {}}
-    kept.unlink()
-    catalogues._kept.cache_clear()
-    monkeypatch.undo()
+def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, write in (("a.pth", torch.save), ("b.pth", lambda o, p: p.write_bytes(o))):
+        path = tmp_path / name
+        content = {"fc.weight": Bomb()}
+        write(content if write is torch.save else pickle.dumps(content), path)
+        with pytest.raises(CheckpointError, match=name):
+            load(path)
+    assert not (tmp_path / "exploded").exists()
 
 
-def test_models_without_a_classifier_teach_clusters():
-    sources = run_of(
-        timm("vit_small_patch14_dinov2.lvd142m", "vit_base_patch16_clip_224.openai")
-    ).sources.values()
-    assert {(s.num_outputs, s.head) for s in sources} == {(0, "kmeans")}
-    text = problems(timm("vit_small_patch14_dinov2.lvd142m", head="own"))
-    assert "sources.0.head: 'vit_small_patch14_dinov2.lvd142m' has no classifier of its own" in text
-    text = problems(timm(RESNET, head="zero_shot", text="x.npz"))
-    assert f"sources.0.head: '{RESNET}' is a classifier, and was not trained with texts" in text
-    assert projects("vit_base_patch16_clip_224.openai", 512)
-    assert not projects("vit_base_patch16_clip_224.openai_ft_in1k", 1000)
-    assert not projects("resnet18.of_512_birds", 512)
-
-
-MESSAGES = {
-    "unknown": (timm("resnet1"), "models.0: timm has no pretrained model 'resnet1'; did you mean"),
-    "no match": (timm("resnet18.?"), "models.0: no pretrained model of timm matches 'resnet18.?'"),
-    "hub": (timm("hf-hub:resnet"), "models.0: 'hf-hub:resnet' is no name of the hub (allowed: "),
-    "one name": (timm("test_vit*", name="a"), "name: is the name of one model, and models says 3"),
-    "one file": (timm("test_vit*", weights="a.pth"), "weights: is the file of one model, and mod"),
-    "no text": (timm(VIT, head="zero_shot"), "text: missing (head: zero_shot needs it"),
-    "text": (timm(VIT, text="a.npz"), "text: is read for head: zero_shot alone"),
-    "key": (timm(VIT, tasks=["latin"]), "tasks: from: timm does not take this key (allowed: "),
-    "missing key": ({"from": "timm"}, "models: missing (from: timm needs it)"),
-    "torchvision": (
-        {"from": "torchvision", "models": ["resnet81"]},
-        "models.0: torchvision publishes no weights 'resnet81'; did you mean 'resnet18'?",
-    ),
-    "torchvision zero-shot": (
-        {"from": "torchvision", "models": ["resnet18"], "head": "zero_shot", "text": "a.npz"},
-        "head: torchvision's models were not trained with texts",
-    ),
-    "no file": (checkpoint("/nowhere/*.pth"), "file: no file matches /nowhere/*.pth"),
-    "architecture": (
-        checkpoint("/nowhere/a.pth", architecture="resnet81"),
-        "architecture: unknown architecture 'resnet81'; did you mean 'resnet18'?",
-    ),
-    "unpublished": (
-        checkpoint("/nowhere/a.pth", architecture="resnet18_tiny", size=24, mean=[0.5, 0.5, 0.5]),
-        "std: missing (nobody published what resnet18_tiny sees)",
-    ),
-    "order": (
-        checkpoint("/nowhere/a.safetensors", architecture="resnet18", match="order"),
-        "match: /nowhere/a.safetensors is a safetensors file, which does not keep the order",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("group", "message"), MESSAGES.values(), ids=MESSAGES.keys())
-def test_what_is_wrong_is_told(group, message):
-    assert f"sources.0.{message}" in problems(group)
-
-
-def test_two_sources_of_one_name_are_told(tmp_path):
-    text = problems(timm(VIT), checkpoint(tmp_path / f"{VIT}.pth", architecture="timm-test_vit"))
-    assert f"sources: two sources are called '{VIT}'; give one of them another `name`" in text
-    assert list(run_of(timm(VIT), timm(VIT, name="again")).sources) == ["again", VIT]
-
-
-def test_names_are_safe_in_paths():
-    assert safe_name("../a b/ß") == "a_b"
-    assert safe_name("...") == "model"
-    assert list(run_of(timm("hf-hub:acme/a.b-c@v1")).sources) == ["acme_a.b-c"]
-
-
-def test_the_hubs_cache_is_looked_up_as_its_library_does(caches):
-    files = ("model.safetensors", "pytorch_model.bin")
-    assert cached_hub_file("acme/net", files) is None
-    snapshot = caches.put("acme/net", {"a": torch.zeros(2)}, {"architecture": "test_vit"})
-    found = cached_hub_file("acme/net", files)
-    told = {"repo_id": "acme/net", "cache_dir": caches.hub}
-    assert str(found) == try_to_load_from_cache(filename=files[0], **told)
-    assert cached_hub_file("acme/net", files[1:]) is None
-    # By branch, by commit, and what is neither.
-    assert cached_hub_file("acme/net@main", files) == found
-    assert cached_hub_file(f"acme/net@{snapshot.name}", files) == found
-    assert cached_hub_file("acme/net@v2", files) is None
-
-
-def missing(run):
-    return describe_missing_files([], run.sources.values(), **run.roots)
-
-
-def test_what_is_not_on_this_machine_is_told_with_the_command_that_brings_it(caches, tmp_path):
-    run = run_of(
-        timm(VIT, "hf-hub:acme/net@v2"),
-        {"from": "torchvision", "models": ["shufflenet_v2_x0_5"]},
-        checkpoint(tmp_path / "mine.pth", architecture="resnet18"),
-    )
-    assert missing(run) == (
-        "4 models are not on this machine:\n"
-        f"  acme_net: is not in the hub's cache, {caches.hub}: hf download acme/net "
-        "model.safetensors config.json --revision v2\n"
-        f"  mine: {tmp_path}/mine.pth: there is no such file\n"
-        f"  shufflenet_v2_x0_5_imagenet1k_v1: is neither in torch's cache, {caches.torch}, nor in "
-        "models_root/torchvision: put "
-        "https://download.pytorch.org/models/shufflenetv2_x0.5-f707e7126e.pth there\n"
-        f"  {VIT}: is not in the hub's cache, {caches.hub}: hf download timm/{VIT} "
-        "model.safetensors config.json"
-    )
-    caches.put(f"timm/{VIT}", {"a": torch.zeros(2)})
-    (caches.torch / "shufflenetv2_x0.5-f707e7126e.pth").write_bytes(b"")
-    (tmp_path / "mine.pth").write_bytes(b"")
-    caches.put("acme/net", {"a": torch.zeros(2)}, {"architecture": "test_vit", "num_classes": 7})
-    assert missing(run).startswith("1 model is not on this machine:\n  acme_net")
-    # A plan is for all of it, there or not.
-    assert set(run.names_of_kind("loaded")) == set(run.sources)
-
-
-def test_weights_that_do_not_say_their_network_are_missing_their_description(caches):
-    caches.put("acme/net", {"a": torch.zeros(2)})
-    assert "config.json" in missing(run_of(timm("hf-hub:acme/net")))
-    caches.put("acme/other", {"a": torch.zeros(2)}, {"model_type": "bert"})
-    text = problems(timm("hf-hub:acme/other"))
-    assert "'hf-hub:acme/other' is no model of timm: its config.json names no architecture" in text
-
-
-def test_a_model_of_the_hub_is_what_its_description_says(caches):
-    config = {"architecture": "test_vit", "num_classes": 7}
-    caches.put("acme/net", {"a": torch.zeros(2)}, config)
-    (model,) = run_of(timm("hf-hub:acme/net", name="mine", size=96)).sources.values()
-    assert (model.name, model.architecture, model.num_outputs) == ("mine", "timm-test_vit", 7)
-    assert (model.head, model.input_size) == ("own", 96)
-
-
-def test_torchvisions_weights_by_either_name():
-    found = matching_torchvision("resnet50")
-    assert found == ["ResNet50_Weights.IMAGENET1K_V2"]
-    assert matching_torchvision("ResNet50_Weights.*") == [
-        "ResNet50_Weights.IMAGENET1K_V1",
-        "ResNet50_Weights.IMAGENET1K_V2",
+def test_models_of_this_project_say_what_they_are(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        place = tmp_path / "sources" / name / "model.safetensors"
+        place.parent.mkdir(parents=True)
+        facts = {"source": f"tiny_{name}", "architecture": "convnet_tiny", "num_classes": 3}
+        facts |= {"mean": [0.4] * 3, "std": [0.2] * 3, "image_size": 24, "task": "latin"}
+        save_model(build_model("convnet_tiny", 3, seed=0), place, facts)
+    group = {"from": "checkpoint", "file": str(tmp_path / "sources/*/model.safetensors")}
+    assert problems(group) == []
+    models = ORIGINS["checkpoint"].models(group, {})
+    assert [(m.name, m.architecture, m.num_outputs, m.head) for m in models] == [
+        ("tiny_a", "convnet_tiny", 3, "own"),
+        ("tiny_b", "convnet_tiny", 3, "own"),
     ]
-    assert matching_torchvision("shufflenet_v2_*", 2) == [
-        "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
-    ]
-    assert matching_torchvision("resnet81") == []
+    loaded = load(Path(models[0].file), architecture="convnet_tiny")
+    # Images of their own size are shown as they are.
+    assert loaded.facts["input"]["size"] == loaded.facts["input"]["shorter_side"] == 24
+    assert list(loaded.mean) == [0.4] * 3
 
 
-def test_files_of_this_project_say_what_they_are(tmp_path):
-    for name, classes in (("cats", 3), ("dogs", 0)):
-        path = tmp_path / name / "model.safetensors"
-        path.parent.mkdir()
-        meta = {"architecture": "alexnet_tiny", "num_classes": classes, "image_size": 24}
-        meta |= {"mean": [0.5] * 3, "std": [0.2] * 3}
-        save_model(build_model("alexnet_tiny", classes, seed=0), path, meta)
-    run = run_of(checkpoint(tmp_path / "*/model.safetensors"))
-    facts = {s.name: (s.architecture, s.num_outputs, s.head) for s in run.sources.values()}
-    assert facts == {"cats": ("alexnet_tiny", 3, "own"), "dogs": ("alexnet_tiny", 0, "kmeans")}
-    text = problems(checkpoint(tmp_path / "*/model.safetensors", architecture="resnet18_tiny"))
-    assert "cats/model.safetensors is a model of this project, of alexnet_tiny" in text
-    text = problems(checkpoint(tmp_path / "dogs/model.safetensors", head="own"))
-    assert "dogs/model.safetensors has no classifier of its own" in text
-    (tmp_path / "other.pth").write_bytes(b"")
-    text = problems(checkpoint(tmp_path / "other.pth"))
-    assert f"sources.0.architecture: missing ({tmp_path}/other.pth does not say it)" in text
+@pytest.mark.parametrize(
+    ("group", "key", "text"),
+    [
+        ({"file": "/nowhere/*.pth"}, "file", "no file matches /nowhere"),
+        ({"file": "/nowhere/a.pth", "architecture": "resnet18", "text": "t"}, "text", "zero_shot"),
+        ({"file": "w.safetensors", "architecture": "resnet18", "match": "order"}, "match", "order"),
+        ({"file": "w.safetensors", "architecture": "convnet_tiny"}, "size", "missing"),
+        ({"file": "w.safetensors"}, "architecture", "does not say it"),
+    ],
+)
+def test_messages_about_checkpoints(
+    group: dict[str, Any], key: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_file(network().state_dict(), tmp_path / "w.safetensors")
+    found = dict(problems({"from": "checkpoint", **group}))
+    assert text in found[key], found
+
+
+def test_names_and_patterns_of_timm() -> None:
+    assert matching("resnet18.a1_in1k") == ["resnet18.a1_in1k"]
+    # A name without a tag means its default one.
+    assert matching("vit_small_patch14_dinov2") == ["vit_small_patch14_dinov2.lvd142m"]
+    small = matching("vit_*dinov2*", 25)
+    assert "vit_small_patch14_dinov2.lvd142m" in small
+    assert not any("large" in name or "giant" in name for name in small)
+    assert published_reference("timm-resnet18") == ("timm", "resnet18.a1_in1k")
+    assert published_reference("resnet18") == (
+        "torchvision",
+        "ResNet18_Weights.IMAGENET1K_V1",
+    )
+    assert published_reference("convnet_tiny") is None
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "text"),
+    [
+        ({"models": ["resnet18.a1_in1kk"]}, "models.0", "did you mean 'resnet18.a1_in1k'"),
+        ({"models": ["nothing_*_like_this"]}, "models.0", "no pretrained model of timm matches"),
+        ({"models": ["hf-hub:nobody"]}, "models.0", "is no name of the hub"),
+        ({"models": ["resnet18", "resnet34"], "name": "x"}, "name", "is the name of one model"),
+        ({"models": ["vit_small_patch14_dinov2.lvd142m"], "head": "own"}, "head", "no classifier"),
+        ({"models": ["resnet18"], "head": "zero_shot", "text": "t"}, "head", "not trained with"),
+        ({"models": ["resnet18"], "head": "zero_shot"}, "text", "missing"),
+        ({"models": ["resnet18", "resnet34"], "weights": "f"}, "weights", "file of one model"),
+    ],
+)
+def test_messages_about_timm(group: dict[str, Any], key: str, text: str) -> None:
+    found = dict(problems({"from": "timm", **group}))
+    assert text in found[key], found
+
+
+def test_a_model_without_a_classifier_teaches_its_clusters() -> None:
+    group = {"from": "timm", "models": ["vit_small_patch14_dinov2.lvd142m"]}
+    (model,) = ORIGINS["timm"].models(group, {})
+    assert model.head == "kmeans" and model.num_outputs == 0
+
+
+def test_weights_in_the_hubs_cache_are_found_and_others_are_told_how_to_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    origin = ORIGINS["timm"]
+    (model,) = origin.models({"from": "timm", "models": ["resnet18.a1_in1k"]}, {})
+    assert origin.locate(model, None) is None
+    assert "hf download timm/resnet18.a1_in1k model.safetensors" in origin.advice(model)
+    # As huggingface_hub lays it out.
+    repository = tmp_path / "models--timm--resnet18.a1_in1k"
+    snapshot = repository / "snapshots" / "0123abc"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("0123abc")
+    torch.manual_seed(1)
+    original = timm.create_model("resnet18").eval()
+    save_file(original.state_dict(), snapshot / "model.safetensors")
+    assert origin.locate(model, None) == snapshot / "model.safetensors"
+    loaded = load(
+        snapshot / "model.safetensors",
+        "timm",
+        architecture="timm-resnet18",
+        reference="resnet18.a1_in1k",
+        num_classes=1000,
+    )
+    same_outputs(loaded, original)
+
+
+def test_a_transformer_without_a_classifier(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    name = "vit_tiny_patch16_224"
+    original = timm.create_model(name, num_classes=0, img_size=64).eval()
+    save_file(original.state_dict(), tmp_path / "w.safetensors")
+    loaded = load(
+        tmp_path / "w.safetensors", architecture=f"timm-{name}", head="features", image_size=64
+    )
+    with torch.no_grad():
+        features = loaded.model.eval().backbone(PIXELS)
+        torch.testing.assert_close(features, original(PIXELS), atol=1e-5, rtol=1e-5)
+    assert loaded.model.head is None and loaded.facts["input"]["size"] == 64
+
+
+@pytest.mark.parametrize("name", ["resnet18.a1_in1k", "tf_efficientnet_lite0.in1k"])
+@pytest.mark.parametrize("shape", [(90, 131), (300, 200), (256, 256)])
+def test_a_view_is_timms_own_to_a_grey_level(name: str, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    told = resolve_model_data_config(timm.create_model(name.partition(".")[0]))
+    told |= timm.get_pretrained_cfg(name).to_dict()
+    config = resolve_model_data_config(pretrained_cfg=told, model=None)
+    config |= {"mean": (0, 0, 0), "std": (1, 1, 1)}
+    theirs = create_transform(**config, is_training=False)(Image.fromarray(pixels)) * 255
+    size = config["input_size"][1]
+    seen = ModelInput(
+        size, int(np.floor(size / config["crop_pct"])), config["interpolation"]
+    ).plain(as_pool(pixels[None]), np.array([0]))
+    assert (seen[0].float() - theirs).abs().max() <= 1
+
+
+def test_the_facts_of_a_loaded_timm_model_are_its_transform(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    original = timm.create_model("tf_efficientnet_lite0").eval()
+    save_file(original.state_dict(), tmp_path / "w.safetensors")
+    loaded = load(tmp_path / "w.safetensors", architecture="timm-tf_efficientnet_lite0")
+    seen = loaded.facts["input"]
+    assert (seen["size"], seen["shorter_side"], seen["interpolation"]) == (224, 256, "bicubic")
+    assert list(loaded.mean) == list(loaded.std) == [0.5, 0.5, 0.5]
+    assert json.dumps(seen)
+    same_outputs(loaded, original)

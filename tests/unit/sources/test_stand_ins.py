@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distillweighted.sources.stand_ins import (
+    directions_of,
     kmeans_pseudo_labels,
     prototype_pseudo_labels,
     standardize,
     varying_dimensions,
-    whitened_directions,
     zero_shot_probabilities,
 )
 
@@ -31,14 +31,21 @@ def blobs(each=40, dimensions=6, seed=0):
     return centres[groups] + rng.normal(size=(3 * each, dimensions)), groups
 
 
-def test_whitened_directions_have_length_1_and_equal_variances():
+def test_directions_have_length_1_and_the_roots_of_the_features_spreads():
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(4000, 3)) @ np.diag([100.0, 1.0, 0.01]) + 7
-    directions = whitened_directions(features)
+    features = rng.normal(size=(4000, 3)) @ np.diag([16.0, 1.0, 1 / 16]) + 7
+    directions = directions_of(features)
     assert directions.shape == (4000, 3)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1)
-    # Directions of a round cloud are uniform on the sphere: 1/3 of the variance each.
-    np.testing.assert_allclose(np.cov(directions.T), np.eye(3) / 3, atol=0.02)
+    # 4 : 1 : 1/4, whatever the order of the dimensions and the length of each vector.
+    ratios = np.median(np.abs(directions[:, :2] / directions[:, 1:]), axis=0)
+    np.testing.assert_allclose(ratios, 4, rtol=0.1)
+
+
+def test_components_are_divided_by_the_root_of_their_spread():
+    features = np.array([[8.0, 1], [-8, 1], [8, -1], [-8, -1]] * 3)
+    one = np.abs(directions_of(features)[0])
+    assert max(one) / min(one) == pytest.approx(math.sqrt(8))
 
 
 @pytest.mark.parametrize(
@@ -46,12 +53,12 @@ def test_whitened_directions_have_length_1_and_equal_variances():
 )
 def test_components_are_fewer_where_there_are_few_images_or_dimensions(images, dimensions, kept):
     features = np.random.default_rng(0).normal(size=(images, dimensions))
-    assert whitened_directions(features).shape == (images, kept)
+    assert directions_of(features).shape == (images, kept)
 
 
 def test_components_that_do_not_vary_are_left_out():
     two = np.random.default_rng(0).normal(size=(100, 2))
-    assert whitened_directions(np.concatenate([two, two @ [[1.0, 2], [3, 4]]], 1)).shape[1] == 2
+    assert directions_of(np.concatenate([two, two @ [[1.0, 2], [3, 4]]], 1)).shape[1] == 2
 
 
 def test_kmeans_finds_the_groups():

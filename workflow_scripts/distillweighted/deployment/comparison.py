@@ -191,6 +191,8 @@ def verdict(
         first = (
             f"Distillation did not help, it harmed: {compared}: it is {size} worse ({interval})."
         )
+    elif abs(main["difference"]) < 0.05:
+        first = f"Distillation did not clearly help: {compared}, which is level ({interval})."
     else:
         first = (
             f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "

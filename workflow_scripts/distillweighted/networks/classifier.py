@@ -6,14 +6,20 @@ and timm's, cut before the linear layer that produces their output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from distillweighted.networks.architectures import EMBEDDED, is_timm
-from distillweighted.networks.libraries import build_network, has_size, one_line
+from distillweighted.networks.libraries import (
+    UncutError,
+    build_network,
+    find_head,
+    has_size,
+    on_blank,
+)
 from distillweighted.networks.tiny import BUILDERS
 
 
@@ -156,10 +162,6 @@ def split_or_whole(
     return _whole(network, architecture, num_classes, image_size)
 
 
-class UncutError(ValueError):
-    """A network that cannot be cut into features and a linear head."""
-
-
 def _whole(
     network: nn.Module, architecture: str, num_classes: int, image_size: int | None
 ) -> WholeClassifier:
@@ -171,7 +173,7 @@ def _whole(
         return images
 
     try:
-        _on_blank(network, architecture, image_size, both)
+        on_blank(network, architecture, image_size, both)
     except (AttributeError, TypeError):  # one without such methods
         shapes.clear()
     if [len(shape) for shape in shapes] != [2, 2]:
@@ -190,68 +192,8 @@ def _channels_last(model: nn.Module) -> nn.Module:
         return model
 
 
-def find_head(network: nn.Module, architecture: str, image_size: int | None = None) -> str:
-    """Name of the linear layer that produces a network's output, by running it on a blank image.
-
-    Args:
-        network: A network of `build_network`; left in training mode.
-        architecture: What messages call it.
-        image_size: Side of the image; by default what it is made for.
-
-    Raises:
-        ValueError: Where the output is not that of one linear layer that reads features [n, d], or
-            the network cannot see such images.
-    """
-    calls: list[tuple[str, Tensor, Tensor]] = []
-    handles = [
-        layer.register_forward_hook(
-            lambda _, inputs, output, name=name: calls.append((name, inputs[0], output))
-        )
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.Linear)
-    ]
-    try:
-        output = _on_blank(network, architecture, image_size)
-    finally:
-        for handle in handles:
-            handle.remove()
-    name, features, logits = calls[-1] if calls else ("", None, None)
-    if features is None or logits is not output or features.ndim != 2:
-        raise UncutError(
-            f"'{architecture}' ({type(network).__name__}) cannot be cut into features and a linear "
-            "head: its output is not that of one linear layer; choose another architecture"
-        )
-    return name
-
-
-def _on_blank(
-    network: nn.Module,
-    architecture: str,
-    image_size: int | None,
-    call: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """What a network, left in training mode, makes of a blank image in evaluation mode."""
-    # timm says which size its networks want; all of torchvision's take 224 pixels.
-    size = getattr(network, "default_cfg", {}).get("input_size", (3, 224, 224))
-    if image_size is not None:
-        size = (3, image_size, image_size)
-    network.eval()
-    try:
-        with torch.no_grad():
-            return (call or network)(torch.zeros(1, *size))
-    except (AssertionError, RuntimeError) as error:
-        if image_size is None:
-            raise
-        raise ValueError(
-            f"'{architecture}' cannot see images of {image_size} pixels ({one_line(error)}); "
-            "choose another size"
-        ) from error
-    finally:
-        network.train()
-
-
 def _feature_width(network: nn.Module, architecture: str, image_size: int | None) -> int:
-    features = _on_blank(network, architecture, image_size)
+    features = on_blank(network, architecture, image_size)
     if not isinstance(features, Tensor) or features.ndim != 2:
         raise ValueError(
             f"'{architecture}' ({type(network).__name__}) does not end in features [n, d]; choose "

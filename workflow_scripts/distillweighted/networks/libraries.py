@@ -1,12 +1,12 @@
-"""Networks of torchvision and timm as they come, in one piece (see `classifier` for their parts)."""
+"""Networks of torchvision and timm as they come, and which layer of them is the head."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from distillweighted.networks.architectures import (
     TIMM_PREFIX,
@@ -15,6 +15,10 @@ from distillweighted.networks.architectures import (
     is_timm,
     suggest,
 )
+
+
+class UncutError(ValueError):
+    """A network that cannot be cut into features and a linear head."""
 
 
 def build_network(
@@ -32,7 +36,7 @@ def build_network(
 
     Args:
         architecture: One of torchvision's classifiers, or `timm-<name>`.
-        num_classes: Number of outputs; 0, of timm's alone, for a network that ends in features.
+        num_classes: Number of outputs; 0 for a network that ends in features.
         seed: Seed of the initialisation; the global random state is left as it was.
         image_size: As of `build_model`.
         options: As of `build_model`.
@@ -44,7 +48,9 @@ def build_network(
         torch.manual_seed(seed)
         if architecture in TORCHVISION:
             if num_classes == 0:
-                raise ValueError(f"torchvision has no '{architecture}' without a classifier")
+                network = _build_torchvision(architecture, 2, image_size)
+                network.set_submodule(find_head(network, architecture), nn.Identity())
+                return network
             return _build_torchvision(architecture, num_classes, image_size)
         if is_timm(architecture):
             name = architecture.removeprefix(TIMM_PREFIX)
@@ -116,6 +122,66 @@ def create_timm(name: str, image_size: int | None, **options: Any) -> nn.Module:
             f"'{name}' cannot be made for images of {image_size} pixels ({one_line(error)}); "
             "choose another size"
         ) from error
+
+
+def find_head(network: nn.Module, architecture: str, image_size: int | None = None) -> str:
+    """Name of the linear layer that produces a network's output, by running it on a blank image.
+
+    Args:
+        network: A network of `build_network`; left in training mode.
+        architecture: What messages call it.
+        image_size: Side of the image; by default what it is made for.
+
+    Raises:
+        ValueError: Where the output is not that of one linear layer that reads features [n, d], or
+            the network cannot see such images.
+    """
+    calls: list[tuple[str, Tensor, Tensor]] = []
+    handles = [
+        layer.register_forward_hook(
+            lambda _, inputs, output, name=name: calls.append((name, inputs[0], output))
+        )
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    try:
+        output = on_blank(network, architecture, image_size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    name, features, logits = calls[-1] if calls else ("", None, None)
+    if features is None or logits is not output or features.ndim != 2:
+        raise UncutError(
+            f"'{architecture}' ({type(network).__name__}) cannot be cut into features and a linear "
+            "head: its output is not that of one linear layer; choose another architecture"
+        )
+    return name
+
+
+def on_blank(
+    network: nn.Module,
+    architecture: str,
+    image_size: int | None,
+    call: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """What a network, left in training mode, makes of a blank image in evaluation mode."""
+    # timm says which size its networks want; all of torchvision's take 224 pixels.
+    size = getattr(network, "default_cfg", {}).get("input_size", (3, 224, 224))
+    if image_size is not None:
+        size = (3, image_size, image_size)
+    network.eval()
+    try:
+        with torch.no_grad():
+            return (call or network)(torch.zeros(1, *size))
+    except (AssertionError, RuntimeError) as error:
+        if image_size is None:
+            raise
+        raise ValueError(
+            f"'{architecture}' cannot see images of {image_size} pixels ({one_line(error)}); "
+            "choose another size"
+        ) from error
+    finally:
+        network.train()
 
 
 def one_line(error: Exception) -> str:

@@ -72,7 +72,7 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, num_classes: int, *, see
     """
     strength = cross_validate(features, labels, seed=seed).strength
     mean, scale, basis, coordinates = _standardised(features)
-    classes, weights, bias = next(_path(coordinates, labels, (strength,)))
+    classes, weights, bias = next(_path(coordinates, labels, (strength,), tolerance=1e-5))
     all_weights = np.zeros((len(mean), num_classes))
     all_bias = np.full(num_classes, -np.inf)
     all_weights[:, classes] = basis @ weights if basis is not None else weights
@@ -176,7 +176,11 @@ def _standardised(
 
 
 def _path(
-    features: np.ndarray, labels: np.ndarray, strengths: tuple[float, ...]
+    features: np.ndarray,
+    labels: np.ndarray,
+    strengths: tuple[float, ...],
+    *,
+    tolerance: float = 1e-3,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Classes [c], weights [r, c] and bias [c] of the fit for each C, each from the one before."""
     import warnings
@@ -184,7 +188,7 @@ def _path(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+    model = LogisticRegression(max_iter=300, tol=tolerance, warm_start=True)
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings():

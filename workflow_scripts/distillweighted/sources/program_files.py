@@ -59,9 +59,10 @@ _NAME = re.compile(r"[\w.:\-]*")
 _CONTAINERS = ("builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", None)
 
 _TOUCHES_FILES = re.compile(
-    r"\b(?:torch|ops\.aten)\.(?:save|load|from_file)\b"
-    r"|\bops\.(?!(?:prim|aten|quantized|torchvision)\.)[\w.]+"
+    r"\b(?:save|load|from_file)\b"
+    r"|(?<![\w.])ops\s*\.(?!(?:prim|aten|quantized|torchvision)\.)[\s\w.]+"
 )
+_PLAIN_GETATTR = re.compile(r"\bgetattr\(\w+, \"[\w.\-/ ]*\"\)")
 
 
 def program_kind(path: Path) -> str:
@@ -122,10 +123,15 @@ def repacked_torchscript(path: Path) -> io.BytesIO:
     files = _read(path)
     for name, content in files.items():
         if name.startswith("code/") and name.endswith(".py"):
-            if found := _TOUCHES_FILES.search(content.decode("utf-8", "replace")):
+            code = content.decode("utf-8", "replace")
+            found = _TOUCHES_FILES.search(code)
+            # A name of another spelling could be any.
+            if found is None and "getattr" in _PLAIN_GETATTR.sub("", code):
+                found = re.search("getattr.*", code)
+            if found:
                 raise DataError(
-                    f"{path} is not opened: its {name} calls {found[0]}, which could touch files "
-                    "or is not torch's own"
+                    f"{path} is not opened: its {name} has '{found[0]:.60}', which could touch "
+                    "files or is not torch's own; export it to ONNX instead"
                 )
     return _packed({n: content for n, content in files.items() if not n.startswith("extra/")})
 

@@ -1,11 +1,11 @@
 """What a source without a classifier teaches: pseudo-labels from its features.
 
 All start from the same view of the features, fitted on a target's training images without labels:
-dimensions that do not vary are left out, the others projected on their first principal components
-and whitened (each component has variance 1), and every image's vector is scaled to length 1. There
-are `COMPONENTS` of them, fewer where the features have fewer or there are fewer than
-`IMAGES_EACH` images a component: whitened to as many components as images, all images lie equally
-far from each other.
+dimensions that do not vary are left out, the others projected on their first principal components,
+each divided by its standard deviation to the power of `WHITENING`, and every image's vector is
+scaled to length 1. There are `COMPONENTS` components, fewer where the features have fewer
+dimensions or there are fewer than `IMAGES_EACH` images a component: whitened to as many components
+as images, all images lie equally far from each other.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ CLUSTERS = 128
 """Clusters of k-means pseudo-labels, where there are images enough."""
 
 COMPONENTS = 64
-"""Principal components that features are whitened to, where there are images enough."""
+"""Principal components that features are projected on, where there are images enough."""
 
 IMAGES_EACH = 4
 """Images that there are at least, on average, for a cluster and for a principal component."""
 
 TEMPERATURE = 0.1
 """What cosine similarities are divided by: pseudo-labels are softmax(cosine / TEMPERATURE)."""
+
+WHITENING = 0.5
+"""How far components are whitened. Between 0, where the first few components decide, and 1, where
+those that say little of the classes count as much as those that say most. On tasks kept for
+development, nearest prototypes were right for 47%, 52% and 47% of the unlabelled images at powers
+0, 1/2 and 1, and students of k-means pseudo-labels and of prototypes were 1.4 and 1.1 points better
+at 1/2 than at 1."""
 
 ZERO_SHOT_SCALE = 100.0
 """What the cosine similarity of image and text is multiplied by (CLIP, Radford et al. 2021)."""
@@ -35,7 +42,7 @@ def kmeans_pseudo_labels(
 ) -> np.ndarray:
     """Pseudo-labels of a source without a head: how near an image is to each of some clusters.
 
-    The clusters are those of k-means on the whitened features (see above); there are fewer than
+    The clusters are those of k-means on the features' directions (see above); there are fewer than
     `clusters` where there are fewer than `IMAGES_EACH` images for each, and at least two. Made by
     one thread, so that they are the same however many cores a machine has.
 
@@ -56,7 +63,7 @@ def kmeans_pseudo_labels(
     if clusters < 2:
         raise ValueError(f"k-means pseudo-labels need 2 clusters or more, got {clusters}")
     with threadpool_limits(1):
-        directions = whitened_directions(features)
+        directions = directions_of(features)
         distinct = len(np.unique(directions, axis=0))
         if distinct < 2:
             raise ValueError("the features point the same way for all images: no clusters")
@@ -74,7 +81,7 @@ def prototype_pseudo_labels(
 ) -> np.ndarray:
     """Pseudo-labels of the target's own classes: how near an image is to each class's prototype.
 
-    A class's prototype is the mean of its labelled images' whitened features (see above).
+    A class's prototype is the mean of its labelled images' directions (see above).
 
     Args:
         features: `[n, d]` of the target's training images, with or without labels.
@@ -89,7 +96,7 @@ def prototype_pseudo_labels(
         ValueError: features that are not `[n, d]`, not finite, or the same for all images; rows or
             labels that do not exist or do not match; a class without a labelled image.
     """
-    directions = whitened_directions(features)
+    directions = directions_of(features)
     rows, classes = np.asarray(labeled_rows), np.asarray(labels)
     if rows.ndim != 1 or rows.shape != classes.shape:
         raise ValueError(f"{rows.shape} labelled rows do not match {classes.shape} labels")
@@ -139,8 +146,8 @@ def zero_shot_probabilities(features: np.ndarray, text: np.ndarray) -> np.ndarra
     return _softmax(ZERO_SHOT_SCALE * (_unit(features) @ _unit(text).T))
 
 
-def whitened_directions(features: np.ndarray) -> np.ndarray:
-    """Features as vectors of length 1 on their whitened principal components (see above).
+def directions_of(features: np.ndarray) -> np.ndarray:
+    """Features as vectors of length 1 on their half-whitened principal components (see above).
 
     Args:
         features: `[n, d]`.
@@ -164,7 +171,7 @@ def whitened_directions(features: np.ndarray) -> np.ndarray:
     scores = pca.fit_transform(features)
     spread = np.sqrt(pca.explained_variance_)
     kept = spread > 10 * np.finfo(np.float32).eps * spread.max()
-    return _unit(scores[:, kept] / spread[kept])
+    return _unit(scores[:, kept] / spread[kept] ** WHITENING)
 
 
 def standardize(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -146,9 +146,11 @@ def _group_of_sources_problems(
         if key not in group:
             broken = True
             yield key, f"missing (from: {origin.name} needs it)"
+    # The schema has told of keys that no origin takes.
+    keys = {key for other in ORIGINS.values() for key in (*other.required, *other.optional)}
     for key in group:
         # This one has a default, which is in every entry.
-        if key not in allowed and (key, group[key]) != ("multi_label_outputs", "softmax"):
+        if key in keys - allowed and (key, group[key]) != ("multi_label_outputs", "softmax"):
             broken = True
             known = ", ".join(sorted(allowed - {"from"}))
             yield key, f"from: {origin.name} does not take this key (allowed: {known})"

@@ -14,6 +14,7 @@ import split_target
 from distillweighted.errors import DataError
 from distillweighted.files.tables import read_table
 from distillweighted.tasks.jobs import SplitJob
+from distillweighted.tasks.own import duplicates
 from distillweighted.tasks.own.duplicates import duplicate_groups, fingerprint
 from distillweighted.tasks.own.partition import carve_test
 from distillweighted.tasks.own.preparation import prepare_own_task
@@ -92,6 +93,42 @@ def test_duplicates_of_duplicates_are_in_one_group():
     prints = [fingerprint(morphs[i]) for i in order]
     assert duplicate_groups([prints[int(np.flatnonzero(order == i)[0])] for i in (0, 11)]) == []
     assert duplicate_groups(prints) == [list(range(12))]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_pairs_are_merged_to_the_groups_that_they_connect(data):
+    n = data.draw(st.integers(2, 12))
+    pair = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))
+    batches = data.draw(st.lists(st.lists(pair, max_size=8), max_size=4))
+    leader, linked = np.arange(n), np.eye(n, dtype=bool)
+    for pairs in batches:
+        ends = np.array(pairs, np.int64).reshape(-1, 2)
+        duplicates._merge(leader, ends[:, 0], ends[:, 1])
+        for i, j in pairs:
+            linked[i, j] = linked[j, i] = True
+        for between in range(n):
+            linked |= linked[:, [between]] & linked[[between]]
+        assert leader.tolist() == linked.argmax(axis=1).tolist()
+
+
+def test_pictures_of_one_scene_are_compared_until_they_are_one_group(monkeypatch):
+    monkeypatch.setattr(duplicates, "BLOCK", 8)
+    monkeypatch.setattr(duplicates, "PAIRS", 16)
+    rng, merged, merge = np.random.default_rng(0), [], duplicates._merge
+
+    def counted(leader, left, right):
+        merged.append(len(left))
+        merge(leader, left, right)
+
+    monkeypatch.setattr(duplicates, "_merge", counted)
+    scene = np.asarray(picture(1, 96), float)
+    images = [np.clip(scene + rng.normal(0, 4, scene.shape), 0, 255) for _ in range(40)]
+    images.append(np.asarray(picture(2, 96)))
+    groups = duplicate_groups([fingerprint(image.astype(np.uint8)) for image in images])
+    assert groups == [list(range(40))]
+    # The first image's pairs, 39, come in parts of 16, of which the last begins the second one's.
+    assert merged[:4] == [16, 16, 7, 0] and sum(merged) == 39
 
 
 # Carving.

@@ -1,6 +1,6 @@
 """torchvision's ImageNet weights: sources by name, and what students and sources start from.
 
-A start lies under the models root by the name of its architecture, as `snakemake fetch` puts it; a
+A start lies under the models root by the name of its architecture, where rule `fetch` puts it; a
 source there or in torch's own cache, by the name of torchvision's file.
 """
 

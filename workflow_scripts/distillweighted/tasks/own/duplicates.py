@@ -21,7 +21,7 @@ not looked for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,9 @@ BASE, GREY, SIDE, LOW = 96, 32, 12, 8
 
 BLOCK = 256
 """Images that are compared with all others at once."""
+
+PAIRS = 2**14
+"""Pairs of thumbnails that are compared at once."""
 
 _FREQUENCIES = np.cos(np.pi * np.outer(np.arange(LOW), np.arange(GREY) + 0.5) / GREY)
 
@@ -83,28 +86,21 @@ def duplicate_groups(fingerprints: Sequence[Fingerprint]) -> list[list[int]]:
         Places of the images, sorted in each group, and groups by their first image.
     """
     same: dict[bytes, int] = {}
-    leader = [same.setdefault(f.digest, i) for i, f in enumerate(fingerprints)]
-
-    def find(i: int) -> int:
-        while leader[i] != i:
-            leader[i] = leader[leader[i]]
-            i = leader[i]
-        return i
-
+    first = [same.setdefault(f.digest, i) for i, f in enumerate(fingerprints)]
     different = np.array(sorted(same.values()), np.int64)
-    for i, j in _near_pairs([fingerprints[i] for i in different]):
-        first, second = sorted((find(int(different[i])), find(int(different[j]))))
-        leader[second] = first
+    merged = _merge_near([fingerprints[i] for i in different])
+    leader = dict(zip(different.tolist(), different[merged].tolist(), strict=True))
     groups: dict[int, list[int]] = {}
-    for i in range(len(fingerprints)):
-        groups.setdefault(find(i), []).append(i)
+    for i, same_pixels in enumerate(first):
+        groups.setdefault(leader[same_pixels], []).append(i)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _near_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
-    """Places of two near duplicates, the smaller one first; some pairs come several times."""
+def _merge_near(fingerprints: Sequence[Fingerprint]) -> np.ndarray:
+    """For each of some images of different pixels the first one of its group, int64 [n]."""
+    leader = np.arange(len(fingerprints))
     if len(fingerprints) < 2:
-        return
+        return leader
     hashes = np.stack([f.hashes for f in fingerprints])
     thumbnails = np.stack([f.thumbnails for f in fingerprints])
     colours = thumbnails.reshape(*thumbnails.shape[:2], SIDE * SIDE, 3).astype(np.float32)
@@ -115,9 +111,28 @@ def _near_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]
             bits = np.bitwise_count(hashes[rows, None, a] ^ hashes[None, start:, b])
             i, j = np.nonzero(bits <= MAX_BITS)
             i, j = i[i < j] + start, j[i < j] + start
-            for part in range(0, len(i), 2**14):
-                left, right = i[part : part + 2**14], j[part : part + 2**14]
+            for part in range(0, len(i), PAIRS):
+                left, right = i[part : part + PAIRS], j[part : part + PAIRS]
+                # Pictures of one scene are soon one group, whose pairs are left.
+                apart = leader[left] != leader[right]
+                left, right = left[apart], right[apart]
                 gap = thumbnails[left, a].astype(np.float32) - thumbnails[right, b]
                 limit = MAX_DIFFERENCE * np.minimum(contrast[left, a], contrast[right, b])
                 near = np.sqrt((gap**2).mean(axis=1)) <= limit
-                yield from zip(left[near].tolist(), right[near].tolist(), strict=True)
+                _merge(leader, left[near], right[near])
+    return leader
+
+
+def _merge(leader: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Put the images of each pair in one group, in place; `leader` is a group's first image."""
+    while True:
+        ends = leader[left], leader[right]
+        apart = ends[0] != ends[1]
+        if not apart.any():
+            return
+        left, right = left[apart], right[apart]
+        lower, upper = np.minimum(*ends)[apart], np.maximum(*ends)[apart]
+        # Of several lower ones the first; the others come in the next round.
+        np.minimum.at(leader, upper, lower)
+        while (leader[leader] != leader).any():
+            leader[:] = leader[leader]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distillweighted.similarity.ranking import NORMAL, Ranking
+from distillweighted.sources.ranking import NORMAL, Ranking
 
 
 @dataclass(frozen=True)

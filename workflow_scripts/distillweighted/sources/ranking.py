@@ -90,7 +90,8 @@ def rank_sources(
             if source == job.start:
                 continue
             worth = 100 * correct[source].mean(), 100 * neighbours_correct(features, labels).mean()
-            cost = read_facts(facts[source], ("gmacs", "parameters"))
+            known = read_facts(facts[source], ("gmacs", "parameters"))
+            cost = [math.nan if known[k] is None else known[k] for k in ("gmacs", "parameters")]
             for name in asked.representations:
                 values = outputs[name][rows.labeled][probe]
                 for metric in asked.metrics:
@@ -101,7 +102,7 @@ def rank_sources(
                         chosen[source] = scores
                     low, high = _interval(scores, halves, len(probe))
                     row = (source, metric, name, scores[0], low, high, *worth)
-                    found.append((*row, cost["gmacs"], cost["parameters"]))
+                    found.append((*row, *cost))
         except ValueError as error:
             raise ValueError(f"source '{source}' of target '{asked.target}': {error}") from error
     table = pd.DataFrame(found, columns=[name for name in COLUMNS if name != "rank"])

@@ -16,7 +16,7 @@ from distillweighted.sources.model import NEED_CLUSTERS
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.outputs import save_inference
 from distillweighted.tasks.pools import open_pool
-from distillweighted.tasks.prepared import read_image_names
+from distillweighted.tasks.prepared import read_image_names, read_index
 
 
 def main(
@@ -69,6 +69,7 @@ def main(
             activation=job.activation,
             head=job.head,
             text=None if text is None else read_text_embeddings(text),
+            stored_side=max(min(row.height, row.width) for row in read_index(index, "train")),
             threads=threads,
         )
     outputs = found["train"]

@@ -17,12 +17,12 @@ from distillweighted.networks.architectures import EMBEDDED, is_known, known_arc
 from distillweighted.networks.classifier import (
     Classifier,
     build_model,
-    build_network,
     find_head,
     replace_head,
     split_head,
 )
 from distillweighted.networks.cost import count_macs, count_parameters
+from distillweighted.networks.libraries import build_network
 from distillweighted.networks.model_files import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distillweighted.networks.architectures import (
-    EMBEDDED,
-    TIMM_PREFIX,
-    TORCHVISION,
-    describe_unknown,
-    is_timm,
-    suggest,
+from distillweighted.networks.architectures import EMBEDDED, is_timm
+from distillweighted.networks.libraries import (
+    UncutError,
+    build_network,
+    find_head,
+    has_size,
+    on_blank,
 )
 from distillweighted.networks.tiny import BUILDERS
 
@@ -53,8 +53,40 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [n, num_classes] of images [n, 3, h, w], or features where there is no head."""
+        features, logits = self.features_and_logits(images)
+        return features if logits is None else logits
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features [n, num_features] of images [n, 3, h, w], and logits [n, num_classes] where
+        there is a head."""
         features = self.backbone(images)
-        return features if self.head is None else self.head(features)
+        return features, None if self.head is None else self.head(features)
+
+
+class WholeClassifier(nn.Module):
+    """A network of timm whose classifier is not one linear layer, as of those that were distilled
+    with two heads. It can be asked like a `Classifier`, and not be trained further with a new head.
+
+    Attributes:
+        network: The network; its features are what timm calls pre-logits.
+        num_features: Width of the features.
+        num_classes: Outputs.
+    """
+
+    def __init__(self, network: nn.Module, num_features: int, num_classes: int):
+        super().__init__()
+        self.network = network
+        self.num_features, self.num_classes = num_features, num_classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, num_classes] of images [n, 3, h, w]."""
+        return self.network(images)
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """As of `Classifier`."""
+        maps = self.network.forward_features(images)
+        features = self.network.forward_head(maps, pre_logits=True)
+        return features.flatten(1), self.network.forward_head(maps)
 
 
 def build_model(
@@ -64,7 +96,8 @@ def build_model(
     seed: int,
     image_size: int | None = None,
     options: Mapping[str, Any] | None = None,
-) -> Classifier:
+    whole: bool = False,
+) -> Classifier | WholeClassifier:
     """A freshly initialised network.
 
     Args:
@@ -75,6 +108,7 @@ def build_model(
         image_size: Side of the images that it sees, in pixels, where it is made for one size (as
             vision transformers are); by default its own.
         options: What else timm makes it with.
+        whole: Whether it is a `WholeClassifier`, of timm's alone.
 
     Raises:
         ValueError: For an unknown architecture, one whose output no linear layer produces, or one
@@ -90,6 +124,8 @@ def build_model(
     network = build_network(
         architecture, num_classes, seed=seed, image_size=image_size, options=options
     )
+    if whole:
+        return _whole(network, architecture, num_classes, image_size)
     return split_network(network, architecture, num_classes, image_size)
 
 
@@ -107,183 +143,63 @@ def split_network(
     Raises:
         ValueError: Where it cannot be cut, or cannot see such images.
     """
-    size = image_size if _has_size(architecture) else None
+    size = image_size if has_size(architecture) else None
     if num_classes:
         return split_head(network, find_head(network, architecture, size))
     width = _feature_width(network, architecture, size)
-    return Classifier(network, None, width).to(memory_format=torch.channels_last)
+    return _channels_last(Classifier(network, None, width))
 
 
-def build_network(
-    architecture: str,
-    num_classes: int,
-    *,
-    seed: int,
-    image_size: int | None = None,
-    options: Mapping[str, Any] | None = None,
-) -> nn.Module:
-    """A network of torchvision or timm as it comes, freshly initialised and in one piece.
-
-    GoogLeNet and Inception come without auxiliary classifiers and with the plain initialisation of
-    their layers, as the PARC benchmark's code builds them.
-
-    Args:
-        architecture: One of torchvision's classifiers, or `timm-<name>`.
-        num_classes: Number of outputs; 0 for a network that ends in features.
-        seed: Seed of the initialisation; the global random state is left as it was.
-        image_size: As of `build_model`.
-        options: As of `build_model`.
-
-    Raises:
-        ValueError: For an unknown architecture, or one that is not made for such images.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if architecture in TORCHVISION:
-            if num_classes == 0:
-                network = _build_torchvision(architecture, 2, image_size)
-                network.set_submodule(find_head(network, architecture), nn.Identity())
-                return network
-            return _build_torchvision(architecture, num_classes, image_size)
-        if is_timm(architecture):
-            name = architecture.removeprefix(TIMM_PREFIX)
-            check_timm_name(name)
-            return create_timm(name, image_size, num_classes=num_classes, **(options or {}))
-    raise ValueError(describe_unknown(architecture))
-
-
-def _has_size(architecture: str) -> bool:
-    """Whether a network may be made for images of one size."""
-    return is_timm(architecture) or architecture.startswith("vit_")
-
-
-def _build_torchvision(name: str, num_classes: int, image_size: int | None) -> nn.Module:
-    import inspect
-    import typing
-
-    from torchvision.models import get_model_builder
-
-    builder = get_model_builder(name)
-    options = inspect.signature(typing.get_type_hints(builder)["return"]).parameters
-    # VGG has init_weights too, but is not built to do without.
-    off = ("aux_logits", "init_weights") if "aux_logits" in options else ()
-    told = dict.fromkeys(off, False)
-    if image_size is not None and _has_size(name):
-        told["image_size"] = image_size
-    return builder(weights=None, num_classes=num_classes, **told)
-
-
-def check_timm_name(name: str) -> None:
-    """See whether timm has a model of a name, without a tag.
-
-    Raises:
-        ValueError: Where it has not; tells the nearest name.
-    """
-    import timm
-
-    if name not in (names := timm.list_models()):
-        hint = suggest(TIMM_PREFIX + name, [TIMM_PREFIX + known for known in names])
-        raise ValueError(f"timm {timm.__version__} has no model '{name}'{hint}")
-
-
-def create_timm(name: str, image_size: int | None, **options: Any) -> nn.Module:
-    """A network of timm, made for images of a size where it is one that has a size.
-
-    Args:
-        name: timm's name, with a tag or without.
-        image_size: Side of the images, in pixels; None for its own.
-        options: Arguments of `timm.create_model`.
-
-    Raises:
-        ValueError: Where the network cannot be made for such images.
-    """
-    import timm
-
+def split_or_whole(
+    network: nn.Module, architecture: str, num_classes: int, image_size: int | None = None
+) -> Classifier | WholeClassifier:
+    """As `split_network`; a network of timm that cannot be cut stays whole."""
     try:
-        if image_size is None:
-            return timm.create_model(name, **options)
-        try:
-            return timm.create_model(name, img_size=image_size, **options)
-        except TypeError as error:
-            if "img_size" not in str(error):
-                raise
-            return timm.create_model(name, **options)  # one that sees images of any size
-    except (AssertionError, TypeError, ValueError) as error:
-        if image_size is None:
+        return split_network(network, architecture, num_classes, image_size)
+    except UncutError:
+        if not is_timm(architecture):
             raise
-        raise ValueError(
-            f"'{name}' cannot be made for images of {image_size} pixels ({_one_line(error)}); "
-            "choose another size"
-        ) from error
+    return _whole(network, architecture, num_classes, image_size)
 
 
-def find_head(network: nn.Module, architecture: str, image_size: int | None = None) -> str:
-    """Name of the linear layer that produces a network's output, by running it on a blank image.
+def _whole(
+    network: nn.Module, architecture: str, num_classes: int, image_size: int | None
+) -> WholeClassifier:
+    model = _channels_last(WholeClassifier(network, 0, num_classes))
+    shapes = []
 
-    Args:
-        network: A network of `build_network`; left in training mode.
-        architecture: What messages call it.
-        image_size: Side of the image; by default what it is made for.
+    def both(images: Tensor) -> Tensor:
+        shapes.extend(values.shape for values in model.features_and_logits(images))
+        return images
 
-    Raises:
-        ValueError: Where the output is not that of one linear layer that reads features [n, d], or
-            the network cannot see such images.
-    """
-    calls: list[tuple[str, Tensor, Tensor]] = []
-    handles = [
-        layer.register_forward_hook(
-            lambda _, inputs, output, name=name: calls.append((name, inputs[0], output))
-        )
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.Linear)
-    ]
     try:
-        output = _on_blank(network, architecture, image_size)
-    finally:
-        for handle in handles:
-            handle.remove()
-    name, features, logits = calls[-1] if calls else ("", None, None)
-    if features is None or logits is not output or features.ndim != 2:
-        raise ValueError(
-            f"'{architecture}' ({type(network).__name__}) cannot be cut into features and a linear "
-            "head: its output is not that of one linear layer; choose another architecture"
+        on_blank(network, architecture, image_size, both)
+    except (AttributeError, TypeError):  # one without such methods
+        shapes.clear()
+    if [len(shape) for shape in shapes] != [2, 2]:
+        raise UncutError(
+            f"'{architecture}' ({type(network).__name__}) has no features [n, d] that can be asked "
+            "for; choose another architecture"
         )
-    return name
+    model.num_features = shapes[0][1]
+    return model
 
 
-def _on_blank(network: nn.Module, architecture: str, image_size: int | None) -> Tensor:
-    """What a network, left in training mode, makes of a blank image in evaluation mode."""
-    # timm says which size its networks want; all of torchvision's take 224 pixels.
-    size = getattr(network, "default_cfg", {}).get("input_size", (3, 224, 224))
-    if image_size is not None:
-        size = (3, image_size, image_size)
-    network.eval()
+def _channels_last(model: nn.Module) -> nn.Module:
     try:
-        with torch.no_grad():
-            return network(torch.zeros(1, *size))
-    except (AssertionError, RuntimeError) as error:
-        if image_size is None:
-            raise
-        raise ValueError(
-            f"'{architecture}' cannot see images of {image_size} pixels ({_one_line(error)}); "
-            "choose another size"
-        ) from error
-    finally:
-        network.train()
+        return model.to(memory_format=torch.channels_last)
+    except RuntimeError:  # weights of more dimensions, which have no such order
+        return model
 
 
 def _feature_width(network: nn.Module, architecture: str, image_size: int | None) -> int:
-    features = _on_blank(network, architecture, image_size)
+    features = on_blank(network, architecture, image_size)
     if not isinstance(features, Tensor) or features.ndim != 2:
         raise ValueError(
             f"'{architecture}' ({type(network).__name__}) does not end in features [n, d]; choose "
             "another architecture"
         )
     return features.shape[1]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def split_head(network: nn.Module, head: str) -> Classifier:
@@ -295,11 +211,20 @@ def split_head(network: nn.Module, head: str) -> Classifier:
     """
     linear = network.get_submodule(head)
     network.set_submodule(head, nn.Identity())
-    return Classifier(network, linear).to(memory_format=torch.channels_last)
+    return _channels_last(Classifier(network, linear))
 
 
 def replace_head(model: Classifier, num_classes: int, *, seed: int) -> Classifier:
-    """Put a new head of `num_classes` outputs on a model, in place; returns the model."""
+    """Put a new head of `num_classes` outputs on a model, in place; returns the model.
+
+    Raises:
+        ValueError: Where it is not cut into features and head.
+    """
+    if isinstance(model, WholeClassifier):
+        raise ValueError(
+            f"{type(model.network).__name__} cannot be cut into features and a linear head, so "
+            "that it cannot be trained further; choose another model to start from"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         bias = model.head is None or model.head.bias is not None

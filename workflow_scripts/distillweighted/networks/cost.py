@@ -40,11 +40,17 @@ def count_macs(model: nn.Module, image_size: int) -> int:
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
+    # The counter follows what requires a gradient, and stumbles over views of parameters.
+    learned = [values for values in model.parameters() if values.requires_grad]
+    for values in learned:
+        values.requires_grad_(False)
     elements, counter = _ElementCounter(), FlopCounterMode(display=False)
     # The counter does not know the fused attention of every device; this one is matrix products.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), elements, counter:
         model(torch.zeros(1, 3, image_size, image_size, device=device))
     model.train(was_training)
+    for values in learned:
+        values.requires_grad_(True)
     return counter.get_total_flops() // 2 + elements.total
 
 

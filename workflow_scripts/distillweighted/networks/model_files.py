@@ -19,7 +19,8 @@ def save_model(model: Classifier, path: Path, metadata: Mapping[str, Any]) -> No
         model: The model; only its own weights are stored.
         path: A .safetensors file; it appears only once it is complete.
         metadata: JSON-able; at least architecture, num_classes (0 for a model without a head), mean
-            and std (of inputs in [0, 1]); image_size and options where `build_model` needs them.
+            and std (of inputs in [0, 1]); image_size, options and whole where `build_model`
+            needs them.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     save_tensors(path, {name: t.numpy() for name, t in tensors.items()}, metadata)
@@ -42,6 +43,7 @@ def load_model(path: Path) -> tuple[Classifier, dict[str, Any]]:
             seed=0,
             image_size=metadata.get("image_size"),
             options=metadata.get("options"),
+            whole=metadata.get("whole", False),
         )
         model.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

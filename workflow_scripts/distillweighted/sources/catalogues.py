@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,6 +26,17 @@ log = logging.getLogger(__name__)
 EMBEDDING_WIDTHS = (384, 512, 640, 768, 1024, 1152, 1280)
 """Outputs of the image towers of CLIP and its like: what timm calls their classifier projects to
 the space that they share with texts. No model of timm has so many classes."""
+
+
+def projects(name: str, outputs: int | None) -> bool:
+    """Whether the last layer of a network projects to a space that it shares with texts, as those
+    of CLIP's image towers do, and tells no classes.
+
+    Args:
+        name: timm's name of the network, with its tag.
+        outputs: Outputs of its last layer.
+    """
+    return outputs in EMBEDDING_WIDTHS and re.search("clip|_pe_core_", name) is not None
 
 
 def timm_models() -> dict[str, dict[str, Any]]:
@@ -86,7 +98,7 @@ def _read_timm() -> dict[str, dict[str, Any]]:
             "hub": facts.hf_hub_id or None,
             "url": facts.url or None,
             "outputs": facts.num_classes,
-            "classes": 0 if facts.num_classes in EMBEDDING_WIDTHS else facts.num_classes,
+            "classes": 0 if projects(name, facts.num_classes) else facts.num_classes,
             "licence": facts.license if facts.license != "unknown" else None,
             "default": get_pretrained_cfg(facts.architecture).tag == facts.tag,
         }

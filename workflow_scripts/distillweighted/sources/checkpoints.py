@@ -4,21 +4,22 @@ or the embedded benchmark's networks, or a model that this project wrote."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from distillweighted.networks.architectures import EMBEDDED, TIMM_PREFIX, is_timm
 from distillweighted.networks.classifier import (
     Classifier,
+    UncutError,
+    WholeClassifier,
     build_model,
-    build_network,
-    create_timm,
     find_head,
-    split_network,
+    split_or_whole,
 )
+from distillweighted.networks.libraries import build_network, create_timm
 from distillweighted.networks.model_files import load_model
 from distillweighted.sources.jobs import LoadJob
 from distillweighted.sources.origins.checkpoint import own_facts
@@ -54,12 +55,14 @@ def load_checkpoint(job: LoadJob) -> LoadedModel:
     by_order = job.settings.get("match") == "order"
     load = _load_tiny if job.architecture in EMBEDDED else _load_published
     model, mean, std, seen = load(path, state, job, by_order=by_order)
-    if job.head == "own" and model.head is None:
+    if job.head == "own" and not model.num_classes:
         raise CheckpointError(
             f"{path} holds no classifier, so that source {job.name} has no probabilities of its "
             "own; give it another `head`: kmeans, prototypes or features"
         )
     facts = {"image_size": seen["size"], "input": seen}
+    if isinstance(model, WholeClassifier):
+        facts["whole"] = True
     return LoadedModel(model, job.mean or mean, job.std or std, facts)
 
 
@@ -70,18 +73,32 @@ def _load_own(path: Path, job: LoadJob) -> LoadedModel:
     ratio = seen.get("shorter_side", 1) / seen.get("size", 1)
     seen |= {"size": size, "shorter_side": round(ratio * size)}
     if size != meta["image_size"]:
-        try:
-            with torch.no_grad():
-                model.eval()(torch.zeros(1, 3, size, size))
-        except (AssertionError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{path}: '{job.architecture}' cannot see images of {size} pixels ({reason}); "
-                "choose another size"
-            ) from error
+        model = _of_size(model, meta, size, f"{path}: '{job.architecture}'")
     facts = {"image_size": size, "input": seen}
-    facts |= {name: meta[name] for name in ("options", "licence", "classes") if meta.get(name)}
+    facts |= {
+        name: meta[name] for name in ("options", "licence", "classes", "whole") if meta.get(name)
+    }
     return LoadedModel(model, job.mean or meta["mean"], job.std or meta["std"], facts)
+
+
+def _of_size(model: Classifier, meta: Mapping[str, Any], size: int, what: str) -> Classifier:
+    """A model of this project, built for images of another size.
+
+    Raises:
+        ValueError: Where its weights are those of one size; begins with what it is.
+    """
+    try:
+        other = build_model(
+            meta["architecture"], meta["num_classes"], seed=0, image_size=size,
+            options=meta.get("options"), whole=meta.get("whole", False),
+        )  # fmt: skip
+        other.load_state_dict(model.state_dict())
+    except (RuntimeError, ValueError):
+        raise ValueError(
+            f"{what} was made for images of {meta['image_size']} pixels and cannot see ones of "
+            f"{size}; leave `size` out"
+        ) from None
+    return other
 
 
 def _load_tiny(
@@ -92,7 +109,9 @@ def _load_tiny(
     classes = rows[-1] if "head.weight" in state or (by_order and rows) else 0
     model = build_model(job.architecture, classes, seed=0)
     complaint = f"{path}: its weights do not fit {job.architecture}"
-    _put(state, model, "head" if classes else None, complaint, by_order=by_order, path=path)
+    head = "head" if classes else None
+    example = model if classes else build_model(job.architecture, 2, seed=0)
+    _put(state, model, head, complaint, by_order=by_order, example=example, path=path)
     size = job.image_size
     seen = {"size": size, "shorter_side": size, "interpolation": "bilinear", "mode": "center"}
     return model, job.mean, job.std, seen
@@ -109,19 +128,34 @@ def _load_published(
         *statistics, seen = torchvision_input(architecture, job.image_size)
         size = seen["size"]
     example = build_network(architecture, 2, seed=0, image_size=size)
-    head = find_head(example, architecture, size if timm else None)
+    try:
+        head = find_head(example, architecture, size if timm else None)
+    except UncutError:
+        head = _classifier_of(example)
     classes = _classes(state, example, head, by_order=by_order)
     network = build_network(architecture, classes, seed=0, image_size=size)
     complaint = f"{path}: its weights do not fit {architecture}"
     if timm and not by_order and not _fits(state, network):
-        network = _by_timm(state, network, job, classes, size) or network
+        network = _by_timm(state, network, example, job, classes, size)
     else:
         head = head if classes else None
-        _put(state, network, head, complaint, by_order=by_order, path=path, whole=example)
+        _put(state, network, head, complaint, by_order=by_order, example=example, path=path)
     check_finite(network, complaint)
     if timm:
         *statistics, seen = timm_input(network, size)
-    return split_network(network, architecture, classes, seen["size"]), *statistics, seen
+    return split_or_whole(network, architecture, classes, seen["size"]), *statistics, seen
+
+
+def _classifier_of(network: nn.Module) -> str:
+    """The name that timm has for the classifier of a network, the first where there are several;
+    one that torchvision's network cannot be cut at is an error."""
+    name = getattr(network, "default_cfg", {}).get("classifier")
+    if name is None:
+        raise UncutError(
+            f"{type(network).__name__} cannot be cut into features and a linear head; choose "
+            "another architecture"
+        )
+    return name if isinstance(name, str) else name[0]
 
 
 def _classes(
@@ -142,6 +176,7 @@ def _classes(
 def _by_timm(
     state: OrderedDict[str, Tensor],
     network: nn.Module,
+    example: nn.Module,
     job: LoadJob,
     classes: int,
     size: int | None,
@@ -159,9 +194,8 @@ def _by_timm(
         # Which say it in many lines; this in one.
         path = Path(job.checkpoint)
         complaint = f"{path}: its weights do not fit {job.architecture}"
-        head = find_head(network, job.architecture, size) if classes else None
-        example = build_network(job.architecture, 2, seed=0, image_size=size)
-        _put(state, network, head, complaint, by_order=False, path=path, whole=example)
+        head = _classifier_of(network) if classes else None
+        _put(state, network, head, complaint, by_order=False, example=example, path=path)
         raise
 
 
@@ -172,11 +206,11 @@ def _put(
     complaint: str,
     *,
     by_order: bool,
+    example: nn.Module,
     path: Path,
-    whole: nn.Module | None = None,
 ) -> None:
     """Put weights into a network by name or by order; a message about names says where the order
-    would do."""
+    would do, for a network with a head as `example` is."""
     if by_order:
         copy_weights(in_order(state, network, complaint), network, head, complaint)
         return
@@ -186,8 +220,7 @@ def _put(
         if path.suffix == ".safetensors":
             raise
         try:
-            # With a head: names that nobody knows do not tell whether there is one.
-            in_order(state, whole or network, complaint, any_rows=True)
+            in_order(state, example, complaint, any_rows=True)
         except CheckpointError:
             raise error from None
         raise CheckpointError(

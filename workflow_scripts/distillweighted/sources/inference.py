@@ -5,6 +5,7 @@ One un-augmented pass a pair of source and target, stored once; similarity and d
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from distillweighted.networks.classifier import Classifier
 from distillweighted.networks.devices import choose_device
 from distillweighted.networks.model_files import load_model
 from distillweighted.tasks.pools import Pool, as_pool
+
+log = logging.getLogger(__name__)
 
 ZERO_SHOT_SCALE = 100.0
 """What CLIP multiplies cosines by before the softmax (Radford et al. 2021, section 2.5)."""
@@ -54,6 +57,7 @@ def run_over_pools(
     activation: str = "softmax",
     head: str = "own",
     text: Mapping[str, np.ndarray] | None = None,
+    stored_side: int | None = None,
     threads: int = 1,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Run a source model over pools of images.
@@ -69,6 +73,8 @@ def run_over_pools(
             outputs are then divided by their sum, so that they are probabilities too.
         head: What students learn from it: one of `sources.model.HEADS`.
         text: For head zero_shot, the embeddings of the classes [d] by name.
+        stored_side: The longest shorter side of the images: a model whose own transform wants more
+            pixels is said in the log.
         threads: CPU threads to resize with.
 
     Returns:
@@ -85,8 +91,15 @@ def run_over_pools(
     mean, std = statistics or (meta["mean"], meta["std"])
     chosen = choose_device(device)
     if view is None:
-        view = make_view({"kind": "model_input", **model_input(meta)}, threads=threads)
-    if head == "own" and model.head is None:
+        seen = model_input(meta)
+        view = make_view({"kind": "model_input", **seen}, threads=threads)
+        if stored_side is not None and stored_side < seen["shorter_side"]:
+            log.warning(
+                "source %s is made for images of %d pixels, and the stored ones have at most %d: "
+                "they are enlarged; where the files have more, say `side: %d` of the target",
+                name, seen["shorter_side"], stored_side, seen["shorter_side"],
+            )  # fmt: skip
+    if head == "own" and not model.num_classes:
         raise ValueError(
             f"source {name} has no classifier, so that it has no probabilities of its own; give it "
             "another `head`: kmeans, prototypes or features"
@@ -156,11 +169,11 @@ def source_outputs(
     text = None if embeddings is None else torch.from_numpy(embeddings).to(device)
 
     def outputs_of(batch: Tensor) -> tuple[Tensor, ...]:
-        features = model.backbone(batch)
+        features, logits = model.features_and_logits(batch)
         if head == "own":
-            return features, _probabilities(model.head(features).float(), activation)
+            return features, _probabilities(logits.float(), activation)
         if head == "zero_shot":
-            embedded = features if model.head is None else model.head(features)
+            embedded = features if logits is None else logits
             return features, _zero_shot(embedded.float(), text, name)
         return (features,)
 

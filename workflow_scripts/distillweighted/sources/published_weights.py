@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from distillweighted.networks.architectures import TORCHVISION, suggest
 from distillweighted.networks.classifier import (
     Classifier,
-    build_network,
     find_head,
     split_head,
 )
+from distillweighted.networks.libraries import build_network
 from distillweighted.sources.catalogues import torchvision_weights
 from distillweighted.sources.state_files import CheckpointError, read_state
 from distillweighted.tasks.published_statistics import IMAGENET

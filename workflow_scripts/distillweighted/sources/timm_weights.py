@@ -16,12 +16,11 @@ from torch import nn
 
 from distillweighted.networks.architectures import TIMM_PREFIX
 from distillweighted.networks.classifier import (
-    Classifier,
-    check_timm_name,
-    create_timm,
-    split_network,
+    WholeClassifier,
+    split_or_whole,
 )
-from distillweighted.sources.catalogues import EMBEDDING_WIDTHS
+from distillweighted.networks.libraries import check_timm_name, create_timm
+from distillweighted.sources.catalogues import projects
 from distillweighted.sources.jobs import LoadJob
 from distillweighted.sources.origins.origin import LoadedModel
 from distillweighted.sources.published_weights import check_finite
@@ -74,11 +73,15 @@ def load_timm(job: LoadJob) -> LoadedModel:
         seen["fill"] = [round(255 * value) for value in mean]
     classes = int(network.num_classes)
     facts = {"image_size": seen["size"], "input": seen, "licence": _licence(network)}
-    if options:
-        facts["options"] = options
-    if classes in EMBEDDING_WIDTHS and job.head != "zero_shot":
-        network, classes = _without_head(network, name, size, options), 0
-    model: Classifier = split_network(network, TIMM_PREFIX + _bare(name), classes, seen["size"])
+    # The number of classes, and the side, are said beside them.
+    built_with = {key: value for key, value in options.items() if key != "num_classes"}
+    if built_with:
+        facts["options"] = built_with
+    if projects(f"{name} {job.reference.lower()}", classes) and job.head != "zero_shot":
+        network, classes = _without_head(network, name, seen["size"], options), 0
+    model = split_or_whole(network, TIMM_PREFIX + _bare(name), classes, seen["size"])
+    if isinstance(model, WholeClassifier):
+        facts["whole"] = True
     return LoadedModel(model, mean, std, facts)
 
 
@@ -144,7 +147,7 @@ def timm_input(network: nn.Module, size: int | None) -> tuple[tuple, tuple, dict
 
 
 def _without_head(
-    network: nn.Module, name: str, size: int | None, options: Mapping[str, Any]
+    network: nn.Module, name: str, size: int, options: Mapping[str, Any]
 ) -> nn.Module:
     """The same network as timm builds it without a classifier."""
     told = {**options, "num_classes": 0}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distillweighted.networks.architectures import TIMM_PREFIX, suggest
-from distillweighted.sources.catalogues import EMBEDDING_WIDTHS, timm_models, timm_parameters
+from distillweighted.sources.catalogues import projects, timm_models, timm_parameters
 from distillweighted.sources.jobs import LoadJob
 from distillweighted.sources.model import Model
 from distillweighted.sources.model_caches import (
@@ -98,7 +98,7 @@ def _model(group: Mapping[str, Any], reference: str) -> Model:
         # What is not on this machine is planned under the name that it has.
         architecture = config.get("architecture") or safe_name(repository)
         outputs = _hub_outputs(config)
-        if outputs in EMBEDDING_WIDTHS:
+        if projects(f"{architecture} {repository.lower()}", outputs):
             outputs = 0
         return own_model(
             group, repository.partition("@")[0], TIMM_PREFIX + architecture, "", outputs, **named

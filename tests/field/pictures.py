@@ -92,9 +92,7 @@ def find_pictures(packages: Mapping[str, Path]) -> dict[str, list[Picture]]:
     return found
 
 
-def _pictures_in(
-    category: str, package: str, root: Path, places: tuple[str, ...]
-) -> list[Picture]:
+def _pictures_in(category: str, package: str, root: Path, places: tuple[str, ...]) -> list[Picture]:
     left_out = [root / one for one in EXCEPTIONS.get(package, ()) if one not in places]
     return [
         Picture(

@@ -5,13 +5,27 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo mini-paper paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources mini-paper paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
 	@$(BIN)/python -m distillweighted show results/demo/tables/table1_accuracy.csv
 	@echo "Report: results/demo/report.html"
+
+own-task: $(VENV)/.installed  ## your own task: CONFIG=FILE, filled in like configs/own_task.yaml
+	@test -n "$(CONFIG)" || (echo "make own-task CONFIG=FILE (configs/own_task.yaml is a template)"; exit 2)
+	@$(BIN)/python -m distillweighted check $(CONFIG)
+	$(SNAKEMAKE) --quiet rules --configfile $(CONFIG) -- ranking student
+	@$(BIN)/python -m distillweighted answer $(CONFIG)
+
+field-check: $(VENV)/.installed  ## real pictures, real weights, from Debian's and Python's packages
+	$(BIN)/python -m tests.field results/field_check_files
+	$(SNAKEMAKE) --quiet rules --configfile tests/field/field_check.yaml -- ranking student
+	@$(BIN)/python -m distillweighted answer tests/field/field_check.yaml
+
+many-sources: $(VENV)/.installed  ## 100 sources ranked: time, memory, and what a kill costs
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/many_sources.py
 
 mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml

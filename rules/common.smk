@@ -2,6 +2,7 @@
 # can do. What the jobs are told is in the library: distillweighted/workflow/run.py.
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,10 +14,15 @@ from snakemake.exceptions import WorkflowError
 from distillweighted.workflow.config import ConfigError, read_config
 from distillweighted.workflow.config_checks import needed_data_sets
 from distillweighted.workflow.config_file import merge, read_config_file, read_schema
+from distillweighted.workflow.deployment import HANDED_OVER
 from distillweighted.workflow.fingerprint import code_of, import_from_here
+from distillweighted.workflow.locations import located
 from distillweighted.workflow.overrides import read_overrides
 from distillweighted.workflow.paths import STUDENT_PRODUCTS
-from distillweighted.workflow.required_files import describe_missing_files
+from distillweighted.workflow.required_files import (
+    describe_lacking_answers,
+    describe_missing_files,
+)
 from distillweighted.workflow.run import Run
 from distillweighted.workflow.states import check_writable
 
@@ -28,14 +34,21 @@ import_from_here()
 ALL_CONFIG = workflow.modifier_stack[0].globals["config"]
 PARTS = [None] if config is ALL_CONFIG else [k for k, v in ALL_CONFIG.items() if v is config]
 try:
-    if not IS_MODULE:
-        for path in workflow.configfiles:
-            read_config_file(Path(path))
-    elif not config:
-        config.update(read_config_file(CHECKOUT / "config.yaml"))
-    raw = config
+    if IS_MODULE:
+        # What an outer workflow says has no file of its own.
+        if config:
+            raw = located(config, Path.cwd())
+        else:
+            raw = located(read_config_file(CHECKOUT / "config.yaml"), CHECKOUT)
+    else:
+        # Paths are relative to the file that says them, which Snakemake's merged ones do not know.
+        raw = {}
+        for path in map(Path, workflow.configfiles):
+            raw = merge(raw, located(read_config_file(path), path.parent))
+        raw = merge(raw, located(workflow.config_settings.config, Path.cwd()))
     for part in PARTS:
-        raw = merge(raw, read_overrides(workflow.config_settings.config_args, SCHEMA, part))
+        overrides = read_overrides(workflow.config_settings.config_args, SCHEMA, part)
+        raw = merge(raw, located(overrides, Path.cwd()))
     # In place, so that the report's captions see the defaults too.
     config.update(read_config(raw, SCHEMA))
 except ConfigError as error:
@@ -61,8 +74,15 @@ GPUS = int(
 
 RUN = Run(config, GPUS)
 RESULTS = RUN.paths.results
-TRAINED = [name for name, model in RUN.models.items() if model.origin == "trained"]
-LOADED = [name for name in RUN.models if name not in TRAINED]
+TRAINED, LOADED, OUTSIDE = map(RUN.names_of_kind, ("trained", "loaded", "outside"))
+
+
+# What a person types to make a student; it stands on the student's card.
+COMMAND = " ".join(
+    ["snakemake --cores all student"]
+    + (["--configfile"] if workflow.configfiles else [])
+    + [shlex.quote(os.path.relpath(path)) for path in workflow.configfiles]
+)
 
 
 def members(wildcards):
@@ -77,7 +97,7 @@ def student(wildcards):
 
 def existing(path):
     """A file as an input where it is there; what is missing is told all at once, at the start."""
-    return [str(path)] if path.exists() else []
+    return [str(path)] if path is not None and path.exists() else []
 
 
 def per_attempt(amount):
@@ -92,18 +112,24 @@ def alternatives(names):
 
 def check_files(jobs):
     """Stop, before any work, where files are missing that a person or `fetch` has to bring."""
-    wanted = {"prepare_data_set": [], "load_source": []}
+    wanted = {"prepare_data_set": [], "load_source": [], "describe_source": []}
+    asked = []
     for job in jobs:
         if job.rule.name in wanted:
             wanted[job.rule.name] += job.wildcards
+        elif job.rule.name == "infer_source":
+            asked.append((RUN.models[job.wildcards.source], RUN.tasks[job.wildcards.target]))
+    names = sorted(wanted["load_source"] + wanted["describe_source"])
     missing = describe_missing_files(
-        sorted(wanted["prepare_data_set"]), RUN.loaded(sorted(wanted["load_source"])), **RUN.roots
+        sorted(wanted["prepare_data_set"]), [RUN.models[name] for name in names], **RUN.roots
     )
     if missing:
         raise WorkflowError(
             f"{missing}\nWhat can be downloaded automatically: snakemake --cores all fetch, with "
             "the same --configfile. docs/data.md says how to get the rest."
         )
+    if problems := describe_lacking_answers(asked):
+        raise WorkflowError(problems)
 
 
 def look_once_for_ready_jobs():

@@ -13,10 +13,7 @@ rule fetch:
         runtime=1440,
     params:
         code=code_of("fetch"),
-        tasks=needed_data_sets(config),
-        models=RUN.loaded(LOADED),
-        data_root=config["data_root"],
-        models_root=config["models_root"],
+        job=RUN.jobs.fetch(needed_data_sets(config)).as_params(),
     script:
         "../workflow_scripts/fetch.py"
 
@@ -35,7 +32,9 @@ rule prepare_data_set:
     benchmark:
         "<results>/benchmarks/prepare_data_set/{task}.tsv"
     wildcard_constraints:
-        task=alternatives(name for name, task in RUN.tasks.items() if not task.generated),
+        task=alternatives(
+            name for name, task in RUN.tasks.items() if not (task.generated or task.own)
+        ),
     conda:
         "../envs/distillweighted.yaml"
     threads: 4
@@ -47,6 +46,34 @@ rule prepare_data_set:
         job=lambda wc: RUN.jobs.preparation(wc.task).as_params(),
     script:
         "../workflow_scripts/prepare_data_set.py"
+
+
+# As of a data set, `files` says whether the images changed; what is missing or odd among them was told
+# when the configuration was checked.
+rule prepare_own_task:
+    output:
+        train_images="<results>/data/{task}/train_images.npy",
+        test_images="<results>/data/{task}/test_images.npy",
+        index="<results>/data/{task}/images.csv",
+        labels="<results>/data/{task}/labels.csv",
+        meta="<results>/data/{task}/meta.json",
+    log:
+        "<results>/logs/prepare_own_task/{task}.log",
+    benchmark:
+        "<results>/benchmarks/prepare_own_task/{task}.tsv"
+    wildcard_constraints:
+        task=alternatives(name for name, task in RUN.tasks.items() if task.own),
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 4
+    resources:
+        mem_mb=per_attempt(lambda wc: RUN.resources.own_preparation_memory_mb(wc.task)),
+        runtime=per_attempt(lambda wc: RUN.resources.preparation_minutes(wc.task)),
+    params:
+        code=code_of("prepare_own_task"),
+        job=lambda wc: RUN.jobs.own_preparation(wc.task).as_params(),
+    script:
+        "../workflow_scripts/prepare_own_task.py"
 
 
 rule prepare_task:

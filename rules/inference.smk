@@ -1,11 +1,9 @@
-# One un-augmented pass of every source over a target's training images.
+# One un-augmented pass of every source over a target's images.
 
 
 rule infer_source:
     input:
-        images="<results>/data/{target}/train_images.npy",
-        index="<results>/data/{target}/images.csv",
-        model="<results>/sources/{source}/model.safetensors",
+        unpack(lambda wc: RUN.inference_inputs(wc.target, wc.source)),
     output:
         "<results>/inference/{target}/{source}.safetensors",
     log:
@@ -20,7 +18,7 @@ rule infer_source:
         runtime=per_attempt(lambda wc: RUN.resources.inference_minutes(wc.target)),
         gpu=GPUS,
     params:
-        code=code_of("infer_source"),
+        code=lambda wc: code_of("infer_source", uses=RUN.jobs.inference_modules(wc.source)),
         job=lambda wc: RUN.jobs.inference(wc.target, wc.source).as_params(),
     script:
         "../workflow_scripts/infer_source.py"

@@ -52,6 +52,30 @@ rule load_source:
         "../workflow_scripts/load_source.py"
 
 
+# A model that is no network of ours stays in the user's file, which inference reads.
+rule describe_source:
+    input:
+        lambda wc: existing(RUN.checkpoint_path(wc.source)),
+    output:
+        meta="<results>/sources/{source}/meta.json",
+    log:
+        "<results>/logs/describe_source/{source}.log",
+    wildcard_constraints:
+        source=alternatives(OUTSIDE),
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(3000),
+        runtime=per_attempt(30),
+    params:
+        code=lambda wc: code_of("describe_source", uses=[RUN.origin(wc.source).module]),
+        job=lambda wc: RUN.jobs.load(wc.source).as_params(),
+    script:
+        "../workflow_scripts/describe_source.py"
+
+
 rule sources:
     input:
-        [RUN.paths.model(name) for name in RUN.sources],
+        [RUN.paths.model(name) for name in RUN.sources if name not in OUTSIDE],
+        [RUN.paths.model_facts(name) for name in RUN.sources if name in OUTSIDE],

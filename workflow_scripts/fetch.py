@@ -1,30 +1,23 @@
 """Rule fetch: download the data sets and weights that may be downloaded automatically."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from distillweighted.sources.jobs import FetchJob
 from distillweighted.workflow.required_files import fetch_all
 
 
-def main(
-    tasks: Sequence[str],
-    models: Sequence[tuple[str, str, str]],
-    *,
-    data_root: Path | None,
-    models_root: Path | None,
-) -> None:
+def main(job: FetchJob) -> None:
     """Download what is missing.
 
     Args:
-        tasks: Names of the data sets that a run needs.
-        models: Origin, architecture and task of the models that it loads.
-        data_root: The folder that holds the data sets.
-        models_root: The folder that holds the checkpoints.
+        job: The data sets and models that a run needs, and where they belong.
 
     Raises:
         RuntimeError: Where files are missing still, which a person has to get; says which.
     """
-    missing = fetch_all(tasks, models, data_root=data_root, models_root=models_root)
+    roots = {"data_root": job.data_root, "models_root": job.models_root}
+    folders = {name: Path(root) if root else None for name, root in roots.items()}
+    missing = fetch_all(job.tasks, job.models, **folders)
     if missing:
         raise RuntimeError(f"what may be downloaded automatically is there now, but {missing}")
 
@@ -33,8 +26,4 @@ if "snakemake" in globals():
     from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
-        roots = {
-            name: Path(snakemake.params[name]) if snakemake.params[name] else None
-            for name in ("data_root", "models_root")
-        }
-        main(snakemake.params.tasks, snakemake.params.models, **roots)
+        main(FetchJob.of(snakemake.params.job))

@@ -1,4 +1,4 @@
-"""Rule infer_source: one source's features and probabilities for a target's training images."""
+"""Rule infer_source: one source's features and probabilities for a target's images."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,15 @@ import torch
 from distillweighted.batches.views import make_view
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.files.scratch import scratch_copy
-from distillweighted.sources.inference import run_source
+from distillweighted.files.tables import read_facts
+from distillweighted.seeds import derive_seed
+from distillweighted.sources.inference import read_text_embeddings, run_over_pools
 from distillweighted.sources.jobs import InferenceJob
+from distillweighted.sources.model import NEED_CLUSTERS
+from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.outputs import save_inference
 from distillweighted.tasks.pools import open_pool
+from distillweighted.tasks.prepared import read_image_names
 
 
 def main(
@@ -23,20 +28,65 @@ def main(
     *,
     threads: int,
     scratch: str | None = None,
+    test_images: Path | None = None,
+    facts: Path | None = None,
+    text: Path | None = None,
 ) -> None:
-    """Run the source over the images and store what it says, keyed by what made it."""
+    """Run the source over the images and store what it says, keyed by what made it.
+
+    Args:
+        job: The source and how it is asked.
+        images: The target's training images.
+        index: Its images.csv.
+        model: The source's model.safetensors, or the user's own file of an outside source.
+        output: What it says, to write.
+        threads: CPU threads.
+        scratch: Folder for copies of the images on this machine's own disk.
+        test_images: The target's test images, where the source is asked about them too.
+        facts: meta.json of an outside source.
+        text: Text embeddings of classes, for head zero_shot.
+    """
     torch.set_num_threads(threads)
-    images = scratch_copy(images, index, scratch)
-    outputs = run_source(
-        model,
-        open_pool(images, index),
-        device=job.device,
-        view=make_view(job.view, threads=threads),
-        statistics=job.statistics,
-        activation=job.activation,
-    )
-    settings = json.dumps([job.view, job.statistics, job.activation])
-    key = f"{fingerprint_files([images, index, model])}:{settings}"
+    files = {"train": images} | ({"test": test_images} if job.test_images else {})
+    read = {pool: scratch_copy(path, index, scratch) for pool, path in files.items()}
+    pools = {pool: open_pool(path, index) for pool, path in read.items()}
+    origin = ORIGINS[job.origin]
+    if origin.outside:
+        meta = read_facts(facts, ("source",))
+        found = {
+            pool: origin.outputs(
+                model, job, meta, pools[pool], read_image_names(index, pool), threads=threads
+            )
+            for pool in pools
+        }
+    else:
+        found = run_over_pools(
+            model,
+            pools,
+            device=job.device,
+            view=None if job.view is None else make_view(job.view, threads=threads),
+            statistics=job.statistics,
+            activation=job.activation,
+            head=job.head,
+            text=None if text is None else read_text_embeddings(text),
+            threads=threads,
+        )
+    outputs = found["train"]
+    if job.head in NEED_CLUSTERS or "pseudo_labels" not in outputs:
+        from distillweighted.sources.stand_ins import kmeans_pseudo_labels
+
+        seed = derive_seed("k-means", job.target, job.source)
+        outputs["pseudo_labels"] = kmeans_pseudo_labels(outputs["features"], seed=seed)
+    if "test" in found:
+        outputs["test_features"] = found["test"]["features"]
+    settings = [job.view, job.statistics, job.activation]
+    # Only what differs from the sources of the paper, whose files keep their keys.
+    told = {name: getattr(job, name) for name in ("head", "settings", "test_images")}
+    if told != {"head": "own", "settings": {}, "test_images": False}:
+        settings.append(told)
+    made_from = [read["train"], index, model, *([] if text is None else [text])]
+    made_from += [read["test"]] if "test" in read else []
+    key = f"{fingerprint_files(made_from)}:{json.dumps(settings)}"
     save_inference(output, outputs, {"source": job.source, "target": job.target, "key": key})
 
 
@@ -44,13 +94,19 @@ if "snakemake" in globals():
     from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
+        files = snakemake.input
         main(
             InferenceJob.of(snakemake.params.job),
-            Path(snakemake.input.images),
-            Path(snakemake.input.index),
-            Path(snakemake.input.model),
+            Path(files.images),
+            Path(files.index),
+            Path(files.model),
             Path(snakemake.output[0]),
             threads=snakemake.threads,
             # No parameter of the rule: another folder infers nothing again.
             scratch=snakemake.config["scratch"],
+            **{
+                name: Path(path)
+                for name, path in files.items()
+                if name in ("test_images", "facts", "text")
+            },
         )

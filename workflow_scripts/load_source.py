@@ -23,20 +23,22 @@ def main(job: LoadJob, model_path: Path, meta_path: Path) -> None:
         raise FileNotFoundError(
             f"{checkpoint} is missing: the checkpoint of {job.architecture} trained on {job.task}"
         )
-    load = ORIGINS[job.origin].load
-    model, mean, std = load(checkpoint, job.architecture, job.task, job.num_classes)
+    model, mean, std, facts = ORIGINS[job.origin].load(job)
+    size = facts.get("image_size", job.image_size)
     meta = {
         "source": job.name,
         "architecture": job.architecture,
         "task": job.task,
-        "num_classes": model.head.out_features,
-        "image_size": job.image_size,
+        "num_classes": model.num_classes,
+        "image_size": size,
         "mean": mean,
         "std": std,
-        "gmacs": count_macs(model, job.image_size) / 1e9,
+        "gmacs": count_macs(model, size) / 1e9,
         "parameters": count_parameters(model),
+        "licence": None,
         "checkpoint": checkpoint.name,
         "sha256": fingerprint_files([checkpoint]),
+        **facts,
     }
     save_model(model, model_path, meta)
     meta_path.write_text(json.dumps(meta, indent=1), encoding="utf-8")

@@ -15,6 +15,7 @@ def main(
     models: Mapping[str, Path],
     output: Path,
     *,
+    probe: Path | None = None,
     threads: int,
     checkpoint_minutes: float = math.inf,
     scratch: str | None = None,
@@ -27,13 +28,14 @@ def main(
         inference: Outputs of each source of the job.
         models: Each model of the job.
         output: Folder to write, one folder a student.
+        probe: What a linear probe says of the target's images, where a student learns it.
         threads: CPU threads.
         checkpoint_minutes: How often the training is saved.
         scratch: Folder for copies of the images on this machine's own disk.
     """
     train_cohort(
         job,
-        CohortFiles(target, inference, models),
+        CohortFiles(target, inference, models, probe),
         output,
         threads=threads,
         checkpoint_minutes=checkpoint_minutes,
@@ -54,6 +56,7 @@ if "snakemake" in globals():
             dict(zip(cohort.sources, map(Path, files.inference), strict=True)),
             dict(zip(cohort.models, map(Path, files.models), strict=True)),
             Path(snakemake.output[0]),
+            probe=next(map(Path, files.probe), None),
             threads=snakemake.threads,
             # No parameters of the rule: other values train nothing again.
             checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],

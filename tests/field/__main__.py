@@ -30,8 +30,8 @@ def write_networks(folder: Path) -> None:
             expected = SEEN.get((architecture, photograph), "")
             if not any(expected in name for name, _ in seen):
                 raise PackageError(f"{expected} is not among these: the weights are not its own")
-        if architecture == STUDENT:
-            save_network(network, folder / f"{STUDENT}.safetensors")
+        # Under timm's own names, for the student's start and for a source by timm's name.
+        save_network(network, folder / f"{architecture}.safetensors")
     save_random_network(STUDENT, folder / "random.safetensors", seed=0)
 
 

@@ -122,7 +122,8 @@ class World:
             (told[recipe],) = (s for s in job.students if s.recipe == recipe)
         students = tuple(replace(student, code="0123") for student in told.values())
         models = (*SOURCES, INITIAL)
-        return replace(job, students=students, sources=tuple(SOURCES), models=models)
+        heads = dict.fromkeys(SOURCES, "own")
+        return replace(job, students=students, sources=tuple(SOURCES), heads=heads, models=models)
 
     def member(self, recipe: str) -> StudentJob:
         """What the job is told of one student."""
@@ -150,7 +151,7 @@ class World:
             job = replace(job, students=tuple(replace(s, code=code) for s in job.students))
         if "settings" in changes:
             changes["settings"] = replace(job.settings, **changes["settings"])
-        of_call = {"threads", "scratch", "checkpoint_minutes"}
+        of_call = {"threads", "scratch", "checkpoint_minutes", "probe"}
         told = {name: value for name, value in changes.items() if name not in of_call}
         train_students.main(
             replace(job, **told),

@@ -165,7 +165,7 @@ def test_sigmoid_outputs_are_divided_by_their_sum(birds, bank, tmp_path):
 def member(recipe, **changes):
     told = {"objective": "transfer", "architecture": "resnet18", "learning_rate": 0.001}
     told |= {"lam": None, "choice": None, "source": None, "weights": None}
-    told |= {"initial": INITIAL, "start_choice": None}
+    told |= {"initial": INITIAL, "start_choice": None, "head": None}
     return StudentJob(recipe, folder="nowhere", code="0", **{**told, **changes})
 
 
@@ -201,6 +201,8 @@ def test_students_train_on_images_of_any_size(birds, bank, tmp_path):
         distill_labeled=False,
         device="cpu",
         checkpoint=str(tmp_path / "training.pt"),
+        heads={"resnet18_cub200": "own"},
+        feature_scale=1.0,
     )
     train_students.main(
         job,

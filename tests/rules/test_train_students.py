@@ -10,13 +10,17 @@ import torch
 from safetensors.numpy import load_file
 
 from distillweighted.batches.forward import predict
+from distillweighted.files.tensors import save_tensors
+from distillweighted.losses import label_information
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.sources.outputs import save_inference
+from distillweighted.sources.stand_ins import standardize
 from distillweighted.tasks.prepared import checksum, read_image_names
 from distillweighted.training import cohort
 from distillweighted.training.resumption import TrainingStopped
 
+SOURCES = ("alexnet_tiny_latin", "convnet_tiny_mosaics_a", "resnet50_tiny_textures_a")
 RECIPES = (
     "distill_single-alexnet_tiny_latin",
     "distill_weighted-p0",
@@ -436,3 +440,117 @@ def test_a_checkpoint_stays_until_the_students_are_written(world, trained, steps
     assert steps.count == 3
     assert bytes_of(output / WEIGHTED) == bytes_of(trained.root / "cohort0" / WEIGHTED)
     assert not checkpoint.exists()
+
+
+def by(world, head):
+    """The student of all sources, each of which teaches it by one head."""
+    return replace(world.member(WEIGHTED), head=head)
+
+
+def learner(world):
+    """A student that learns the labels of a linear probe."""
+    return replace(world.member(TRANSFER), recipe="probe_labels", objective="probe_labels")
+
+
+def probe_file(world):
+    path = world.root / "probe.safetensors"
+    labels = np.random.default_rng(0).dirichlet(np.ones(3), 60).astype(np.float32)
+    save_tensors(path, {"pseudo_labels": labels}, {"source": "alexnet_tiny_latin"})
+    return path, labels
+
+
+def test_sources_teach_by_their_heads(world, planned):
+    heads = dict(zip(SOURCES, ("features", "prototypes", "kmeans"), strict=True))
+    world.train("out", [WEIGHTED], heads=heads, feature_scale=2.0)
+    pseudo = planned[0].pseudo_labels
+    features, prototypes, stored = pseudo.probabilities.split(pseudo.sizes, dim=1)
+    outputs = [load_file(world.inference(name)) for name in SOURCES]
+    np.testing.assert_array_equal(stored.numpy(), outputs[2]["pseudo_labels"])
+    split = pd.read_csv(world.data["split"])["split"][:60]
+    unlabeled = np.flatnonzero(split == "unlabeled")
+    standardized, _ = standardize(outputs[0]["features"][unlabeled])
+    np.testing.assert_allclose(features[unlabeled], standardized, rtol=1e-5)
+    information = label_information(torch.from_numpy(outputs[0]["pseudo_labels"][unlabeled]))
+    assert pseudo.scales == (pytest.approx(2 * information), None, None)
+    assert prototypes.shape == (60, 3)
+
+
+def test_a_method_may_replace_every_head(world, planned):
+    world.train("out", members=[by(world, "prototypes")])
+    (plan,) = planned
+    assert plan.pseudo_labels.sizes == (3, 3, 3) and plan.pseudo_labels.scales is None
+
+
+@pytest.mark.parametrize("head", ["prototypes", "features"])
+def test_students_of_other_heads_are_trained(world, trained, head):
+    output = world.train("out", members=[by(world, head), world.member(SINGLE)])
+    assert {path.name for path in (output / WEIGHTED).iterdir()} == {*FILES, "training.json"}
+    # Their company learns what it would alone.
+    assert bytes_of(output / SINGLE) == bytes_of(trained.root / "cohort0" / SINGLE)
+    other = bytes_of(trained.root / "cohort0" / WEIGHTED)
+    assert bytes_of(output / WEIGHTED)["model.safetensors"] != other["model.safetensors"]
+
+
+def test_a_class_without_a_labelled_image_fails_those_with_prototypes_alone(world, trained):
+    for name in ("labeled", "split"):
+        table = pd.read_csv(world.data[name])
+        if name == "labeled":
+            lost = set(table.loc[table["label"] == 1, "image"])
+            table = table[table["label"] != 1]
+        else:
+            table.loc[table["image"].isin(lost), "split"] = "unlabeled"
+        table.to_csv(world.data[name], index=False)
+    output = world.train("out", members=[by(world, "prototypes"), world.member(TRANSFER)])
+    message = (output / WEIGHTED / "failed.txt").read_text()
+    assert "'alexnet_tiny_latin' cannot teach by prototypes: no image of class 'lime'" in message
+    assert (output / TRANSFER / "model.safetensors").is_file()
+
+
+def keys_of(world, monkeypatch, member, **changes):
+    keys = []
+    monkeypatch.setattr(cohort, "_take_over", lambda *args: keys.append(args[2]) or True)
+    world.train("keys", members=[member], **changes)
+    return keys[0]
+
+
+def test_heads_and_their_settings_count_only_where_they_matter(world, monkeypatch):
+    def key(member, head="own", **changes):
+        heads = dict.fromkeys(SOURCES, head)
+        return keys_of(world, monkeypatch, member, heads=heads, **changes)
+
+    weighted, single = world.member(WEIGHTED), world.member(SINGLE)
+    # What the stored pseudo-labels are of is told by their file.
+    assert key(weighted) == key(weighted, "kmeans") == key(weighted, feature_scale=3.0)
+    assert key(weighted, "prototypes") == key(by(world, "prototypes"))
+    assert key(weighted, "prototypes") == key(weighted, "prototypes", feature_scale=3.0)
+    assert key(weighted, "features") != key(weighted, "features", feature_scale=3.0)
+    assert len({key(weighted, head) for head in ("own", "prototypes", "features")}) == 3
+    # Another source's head is none of its business.
+    heads = {**dict.fromkeys(SOURCES, "features"), "alexnet_tiny_latin": "own"}
+    assert keys_of(world, monkeypatch, single, heads=heads) == key(single)
+    assert key(world.member(FINETUNED), "features") == key(world.member(FINETUNED))
+
+
+def test_the_labels_of_a_probe_are_learnt(world, planned, monkeypatch):
+    path, labels = probe_file(world)
+    world.train("out", members=[learner(world)], probe=path)
+    (plan,) = planned
+    assert plan.pseudo_labels is None
+    np.testing.assert_array_equal(plan.probe_labels.numpy(), labels)
+    before = keys_of(world, monkeypatch, learner(world), probe=path)
+    save_tensors(path, {"pseudo_labels": labels[::-1]}, {"source": "alexnet_tiny_latin"})
+    assert keys_of(world, monkeypatch, learner(world), probe=path) != before
+
+
+def test_a_student_of_a_probe_names_its_source(world):
+    path, _ = probe_file(world)
+    output = world.train("out", members=[learner(world)], probe=path)
+    facts = json.loads((output / "probe_labels" / "training.json").read_text())
+    assert facts["selected_sources"] == ["alexnet_tiny_latin"]
+
+
+def test_without_a_probe_its_student_fails_alone(world):
+    output = world.train("out", members=[learner(world), world.member(TRANSFER)])
+    message = (output / "probe_labels" / "failed.txt").read_text()
+    assert message == "it learns the labels of a linear probe, and there is none"
+    assert (output / TRANSFER / "model.safetensors").is_file()

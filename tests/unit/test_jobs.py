@@ -49,7 +49,8 @@ def test_a_value_that_an_engine_would_not_compare_is_an_error(value):
 def test_an_exponent_comes_back_as_the_number_it_was(p):
     job = WeightsJob(
         target="isic", seed=0, weighting="power", p=p, draw=None, architecture=None, metric="parc",
-        representation="features", fallback="error", random_sources=None, architectures={"a": "b"},
+        representation="features", fallback="error", keep=None, random_sources=None,
+        architectures={"a": "b"},
     )  # fmt: skip
     assert WeightsJob.of(job.as_params()) == job
 

@@ -48,7 +48,7 @@ def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
 # What lies on the ground, then the rooms, each above what it may import.
 ROOMS = ["errors", "jobs", "seeds", "methods", "losses", "weights"]
 ROOMS += ["files", "analysis", "tasks", "networks", "similarity", "batches", "sources", "training"]
-ROOMS += ["workflow", "__main__"]
+ROOMS += ["deployment", "workflow", "__main__"]
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)

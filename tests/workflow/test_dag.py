@@ -299,3 +299,21 @@ def test_the_tables_do_not_depend_on_cores_or_cohorts(finished, tmp_path):
 def test_the_workflow_passes_its_own_lint():
     done = Workflow(ROOT).snakemake("--lint")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_finished_run_hands_its_student_over_and_trains_nothing_for_that(finished):
+    printed = finished.run("student")
+    jobs = ("export_student", "compare_methods", "describe_student", "student")
+    for rule in jobs:
+        assert re.search(rf"^{rule} +1$", printed, re.MULTILINE), rule
+    assert re.search(rf"^total +{len(jobs)}$", printed, re.MULTILINE)
+    assert finished.plan("student") == {}
+    folder = finished.results / "student/lesions_b"
+    accuracy = pd.read_csv(finished.results / "tables/accuracy.csv").set_index("recipe")
+    table = pd.read_csv(folder / "comparison.csv").set_index("method")
+    own = table.loc["distill_weighted"]
+    assert own["deployed"]
+    wanted = accuracy.loc["distill_weighted-p12", "accuracy"]
+    assert own["accuracy"] == pytest.approx(wanted)
+    command = "- command: snakemake --cores all student --configfile tiny.yaml"
+    assert command in (folder / "model_card.md").read_text()

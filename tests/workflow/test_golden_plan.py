@@ -50,5 +50,7 @@ def golden_plan(workflow, *arguments):
 
 
 def test_every_shipped_configuration_has_a_golden_plan():
-    shipped = {str(path.relative_to(ROOT)) for path in ROOT.glob("configs/**/*.yaml")}
+    # Those of own tasks are of files that are not here.
+    files = {*ROOT.glob("configs/**/*.yaml")} - {*ROOT.glob("configs/own_task*.yaml")}
+    shipped = {str(path.relative_to(ROOT)) for path in files}
     assert {name for configs in GOLDEN for name in configs.split()} == {"config.yaml", *shipped}

@@ -1,10 +1,19 @@
 """The paper's objective, eqs. 1 to 4, and the FixMatch baseline's loss.
 
 Cross-entropies are means over the batch in nats; in the paper they are means over the data set.
+
+A source may also be distilled by its features, which the paper does not do. For the alpha of eq. 5
+to mean the same for both kinds of loss, both span the same range. With pseudo-labels q, eq. 3 falls
+from H(mean q), for the best constant prediction, to mean H(q), for a perfect one: by I_s, the
+nats that an image tells about its pseudo-label (`label_information`). The mean squared error of
+standardised features (`feature_loss`) falls from 1 to 0; so it is multiplied by I_s of the same
+source's pseudo-labels: what a unit of alpha can buy does not depend on the kind of loss. Within a
+kind nothing changes: pseudo-labels alone are eq. 4 as it stands.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -65,12 +74,55 @@ def distillation_loss(logits: Tensor, probabilities: Tensor, *, temperature: flo
         raise ValueError(
             f"probabilities {tuple(probabilities.shape)} do not match logits {tuple(logits.shape)}"
         )
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    _check_temperature(temperature)
     dtype = _loss_dtype(logits)
     logits, probabilities = logits.to(dtype), probabilities.detach().to(dtype)
     probabilities = _softened(probabilities, temperature)
     return temperature**2 * F.cross_entropy(logits / temperature, probabilities)
+
+
+def label_information(probabilities: Tensor, *, temperature: float = 1.0) -> float:
+    """By how much eq. 3 can fall: H(mean q) - mean H(q) in nats, at T its T^2-fold.
+
+    It is the difference between the `distillation_loss` of the best constant prediction and that
+    of a perfect one (the mutual information of image and pseudo-label, where T is 1).
+
+    Args:
+        probabilities: pseudo-labels q of one source for some images `[n, C_s]`.
+        temperature: T > 0, as of `distillation_loss`.
+
+    Raises:
+        ValueError: no images, or a temperature that is not positive.
+    """
+    _check_logits(probabilities, "probabilities")
+    _check_temperature(temperature)
+    q = _softened(probabilities.detach().double(), temperature)
+    q = q / q.sum(dim=1, keepdim=True)
+    constant, perfect = (torch.special.entr(p).sum(dim=-1) for p in (q.mean(dim=0), q))
+    # Rounding makes a tiny negative number of equal rows.
+    return temperature**2 * max(0.0, (constant - perfect.mean()).item())
+
+
+def feature_loss(predictions: Tensor, features: Tensor) -> Tensor:
+    """Mean squared error over images and dimensions: sources' features instead of pseudo-labels.
+
+    Features are standardised, (f_s - mu_s) / sigma_s, without the dimensions that are constant:
+    predicting their mean costs 1.
+
+    Args:
+        predictions: `[B, d_s]` of the linear map g_s for source s, on the student's features.
+        features: standardised features of source s `[B, d_s]`; no gradient flows into them.
+
+    Raises:
+        ValueError: shapes that do not match, or an empty batch.
+    """
+    _check_logits(predictions, "predictions")
+    if features.shape != predictions.shape:
+        raise ValueError(
+            f"features {tuple(features.shape)} do not match predictions {tuple(predictions.shape)}"
+        )
+    dtype = _loss_dtype(predictions)
+    return F.mse_loss(predictions.to(dtype), features.detach().to(dtype))
 
 
 def single_source_loss(labeled: Tensor, distilled: Tensor, lam: float) -> Tensor:
@@ -124,6 +176,7 @@ def weighted_distillation_loss(
     weights: Sequence[float] | Tensor,
     *,
     temperature: float = 1.0,
+    scales: Sequence[float | None] | None = None,
 ) -> Tensor:
     """The sum of eq. 4, sum_s alpha_s L_distill_s, for the heads of all sources side by side.
 
@@ -136,10 +189,13 @@ def weighted_distillation_loss(
         sizes: C_s, the number of classes of each source `[S]`.
         weights: alpha `[S]`, not negative, with sum 1. Keep them on the CPU: they are checked.
         temperature: T > 0.
+        scales: for each source None where its columns are logits and pseudo-labels, or where they
+            are predictions and standardised features what its `feature_loss` is multiplied by,
+            `label_information` of its pseudo-labels (see above) `[S]`. By default, all None.
 
     Raises:
-        ValueError: shapes that do not match, an empty batch, weights that do not sum to 1, or a
-            temperature that is not positive.
+        ValueError: shapes that do not match, an empty batch, weights that do not sum to 1, a
+            temperature that is not positive, or a scale that is negative or not finite.
     """
     _check_logits(logits)
     if probabilities.shape != logits.shape:
@@ -149,10 +205,29 @@ def weighted_distillation_loss(
     sizes = tuple(int(size) for size in sizes)
     if sum(sizes) != logits.shape[1] or min(sizes) < 1:
         raise ValueError(f"sizes {sizes} do not add up to the {logits.shape[1]} columns of logits")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    _check_temperature(temperature)
     alpha = _checked_weights(weights, len(sizes))
     targets = probabilities.detach()
+    scales = (None,) * len(sizes) if scales is None else tuple(scales)
+    if len(scales) != len(sizes) or not all(c is None or 0 <= c < math.inf for c in scales):
+        raise ValueError(f"scales must be {len(sizes)} numbers from 0, or None, got {scales}")
+    if all(scale is None for scale in scales):
+        return _cross_entropies(logits, targets, sizes, alpha, temperature)
+    parts = list(zip(alpha, scales, logits.split(sizes, 1), targets.split(sizes, 1), strict=True))
+    terms = [float(a) * c * feature_loss(z, t) for a, c, z, t in parts if c is not None]
+    labeled = [(a, z, t) for a, c, z, t in parts if c is None]
+    if labeled:
+        a, z, t = zip(*labeled, strict=True)
+        widths = tuple(part.shape[1] for part in z)
+        z, t = torch.cat(z, dim=1), torch.cat(t, dim=1)
+        terms.append(_cross_entropies(z, t, widths, torch.stack(a), temperature))
+    return torch.stack(terms).sum()
+
+
+def _cross_entropies(
+    logits: Tensor, targets: Tensor, sizes: tuple[int, ...], alpha: Tensor, temperature: float
+) -> Tensor:
+    """sum_s alpha_s L_distill_s of sources that all have pseudo-labels; alpha may sum to less."""
     if temperature == 1:
         return _WeightedSoftCrossEntropy.apply(logits, targets, sizes, alpha)
     parts = [_softened(part, temperature) for part in targets.split(sizes, dim=1)]
@@ -228,9 +303,14 @@ def fixmatch_loss(weak_logits: Tensor, strong_logits: Tensor, *, threshold: floa
     return torch.where(confidence >= threshold, losses, 0).mean()
 
 
-def _check_logits(logits: Tensor) -> None:
+def _check_logits(logits: Tensor, name: str = "logits") -> None:
     if logits.ndim != 2 or 0 in logits.shape:
-        raise ValueError(f"logits must be [B, C] and not empty, got {tuple(logits.shape)}")
+        raise ValueError(f"{name} must be [B, C] and not empty, got {tuple(logits.shape)}")
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
 
 
 def _loss_dtype(logits: Tensor) -> torch.dtype:

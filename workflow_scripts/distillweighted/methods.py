@@ -33,6 +33,9 @@ class Method:
     """What its students start from: `student.initialization` of the configuration, or the most
     similar source of their architecture."""
 
+    head: str | None = None
+    """What every source teaches its students by; None: each by its own head."""
+
     switch: str | None = None
     """The key of the configuration that asks for it."""
 
@@ -42,6 +45,10 @@ class Method:
 
     other_architectures: bool = False
     """Whether the source architectures can have it beside the student's own."""
+
+    apart: bool = False
+    """Whether its students are trained in a process without those of other methods, so that asking
+    for it moves none of them to another one."""
 
     sums_up: str | None = None
     """For a method that trains nothing: which students it is read from, in words."""
@@ -89,6 +96,24 @@ METHODS: dict[str, Method] = {
             other_architectures=True,
         ),
         Method("in_fixmatch", "IN+FixMatch", objective="fixmatch", switch="baselines.in_fixmatch"),
+        # Not of the paper.
+        Method(
+            "distill_prototypes",
+            "DistillWeighted, prototypes",
+            objective="distill",
+            weights="power",
+            head="prototypes",
+            switch="methods.distill_prototypes",
+            variants="default_p",
+            apart=True,
+        ),
+        Method(
+            "probe_labels",
+            "Labels of the linear probe",
+            objective="probe_labels",
+            switch="baselines.probe_labels",
+            apart=True,
+        ),
         Method(
             "finetune_selected_source",
             "Fine-tuned selected source",
@@ -123,9 +148,12 @@ METHOD_ORDER = (
     "distill_random_weights",
     "distill_weighted",
     "distill_inverse",
+    "distill_prototypes",
+    "probe_labels",
     "finetune_selected_source",
 )
-"""The methods in the order of the paper's Table 1; distill_inverse is only in its Fig. 1."""
+"""The methods in the order of the paper's Table 1; distill_inverse is only in its Fig. 1, and
+distill_prototypes and probe_labels are not of the paper."""
 
 BASELINES_OF_ANY_ARCHITECTURE = tuple(m.name for m in METHODS.values() if m.other_architectures)
 """The methods that a source architecture can have beside the student's."""

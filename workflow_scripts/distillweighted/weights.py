@@ -16,6 +16,7 @@ def similarity_weights(
     p: float,
     *,
     fallback: Literal["equal", "nearest"] | None = None,
+    keep: int | None = None,
 ) -> np.ndarray:
     """Eq. 5: alpha_i = e_i^p / sum_s e_s^p with e = max(0, e).
 
@@ -28,16 +29,25 @@ def similarity_weights(
         p: the power, 0 to infinity; the paper's default is 12.
         fallback: what to do if no score is positive and p > 0, where eq. 5 is 0/0: equal weights,
             or all weight on the largest score. By default that is an error.
+        keep: weight the `keep` largest scores alone (of equal ones the first); the others get 0.
+            By default all.
 
     Raises:
         ValueError: no scores, a score that is not finite, p negative or NaN, an unknown fallback,
-            or no positive score where p > 0 and there is no fallback.
+            `keep` below 1, or no positive score where p > 0 and there is no fallback.
     """
     scores = _checked(scores)
     if not p >= 0:
         raise ValueError(f"p must be 0 or larger, got {p}")
     if fallback not in (None, "equal", "nearest"):
         raise ValueError(f"fallback must be None, 'equal' or 'nearest', got {fallback!r}")
+    if keep is not None and keep < 1:
+        raise ValueError(f"keep must be 1 or more, got {keep}")
+    if keep is not None and keep < len(scores):
+        kept = np.sort(np.argsort(-scores, kind="stable")[:keep])
+        weights = np.zeros(len(scores))
+        weights[kept] = similarity_weights(scores[kept], p, fallback=fallback)
+        return weights
     equal = np.full(len(scores), 1 / len(scores))
     nearest = np.eye(len(scores))[scores.argmax()]
     if p == 0:

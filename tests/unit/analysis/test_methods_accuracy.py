@@ -33,6 +33,9 @@ class Grid:
         recipes += [(f"distill_single-{s}", "distill_single", NAN, s, "mob") for s in SOURCES]
         for p in (0.0, 1.0, 12.0, math.inf):
             recipes.append((f"distill_weighted-p{p:g}", "distill_weighted", p, None, "mob"))
+        # Not the paper's.
+        recipes.append(("distill_prototypes-p12", "distill_prototypes", 12.0, None, "mob"))
+        recipes.append(("probe_labels", "probe_labels", NAN, "a_x", "mob"))
         for i in range(3):
             recipe = f"distill_random_weights-draw{i}"
             recipes.append((recipe, "distill_random_weights", NAN, None, "mob"))
@@ -83,12 +86,13 @@ class Grid:
         recipes = {
             "distill_equal": "distill_weighted-p0",
             "distill_weighted": "distill_weighted-p12",
+            "distill_prototypes": "distill_prototypes-p12",
         }
         return v(recipes.get(method, method) if student == "mob" else f"{method}-{student}")
 
 
 COMPUTE = pd.DataFrame({"student": ["b", "mob", "a"], "gmacs": [3.0, 0.5, 1.0], "parameters": 1})
-TABLE1_ROWS = [("mob", method) for method in METHOD_ORDER[:8]] + [
+TABLE1_ROWS = [("mob", method) for method in METHOD_ORDER[:10]] + [
     (student, method)
     for student in ("a", "b")
     for method in ("in_transfer", "finetune_selected_source")
@@ -109,7 +113,7 @@ def test_table1_against_loops(seed):
     means, errors = table1(grid)
     assert list(means.columns) == ["student", "gflops", "method", *grid.targets, "mean"]
     assert list(zip(means["student"], means["method"], strict=True)) == TABLE1_ROWS
-    assert list(means["gflops"]) == [0.5] * 8 + [1.0] * 2 + [3.0] * 2
+    assert list(means["gflops"]) == [0.5] * 10 + [1.0] * 2 + [3.0] * 2
     for row, (student, method) in enumerate(TABLE1_ROWS):
         by_seed = []
         for s in grid.seeds:

@@ -195,6 +195,36 @@ def test_one_source_with_all_weight_is_eq_1():
     assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_a_source_of_features_is_regressed_beside_those_of_labels():
+    pseudo = replace(pseudo_labels(), scales=(None, 1.5, None))
+    history = train_one(plan(objective="distill", pseudo=pseudo)).history
+    labeled, pairs = first_step_by_hand(pseudo)
+    distilled = [losses.distillation_loss(z, q) for z, q in pairs]
+    distilled[1] = 1.5 * losses.feature_loss(*pairs[1])
+    expected = losses.multi_source_loss(labeled, distilled, list(WEIGHTS), 0.8)
+    assert history[0]["loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_labels_of_a_probe_are_eq_1_through_the_targets_head():
+    probe = pseudo_labels(("probe",), (3,), [1.0]).probabilities
+    model = build_model("convnet_tiny", 3, seed=5)
+    student = Student("student", "probe_labels", model, MEAN, STD, probe_labels=probe)
+    settings = replace(SETTINGS, temperature=2.0, lam=0.3)
+    outcome = train_one(student, settings=settings)
+    batches = target_batches()
+    batches.next_step()
+    images, labels = batches.labeled(4)
+    unlabeled, rows = batches.unlabeled(8)
+    both = normalize(torch.cat([images, unlabeled]), MEAN, STD)
+    logits = build_model("convnet_tiny", 3, seed=5).train()(both)
+    labeled = losses.labeled_loss(logits[:4], labels).item()
+    copied = losses.distillation_loss(logits[4:], probe[rows], temperature=2.0).item()
+    first = outcome.history[0]
+    assert first["labeled_loss"] == pytest.approx(labeled, rel=1e-5)
+    assert first["unlabeled_loss"] == pytest.approx(copied, rel=1e-5)
+    assert first["loss"] == pytest.approx(0.3 * labeled + 0.7 * copied, rel=1e-5)
+
+
 def test_transfer_is_eq_2_and_fixmatch_its_own_loss():
     batches = target_batches()
     batches.next_step()

@@ -7,7 +7,9 @@ import torch
 
 from distillweighted.losses import (
     distillation_loss,
+    feature_loss,
     fixmatch_loss,
+    label_information,
     labeled_loss,
     multi_source_loss,
     single_source_loss,
@@ -227,3 +229,109 @@ def test_shapes_that_do_not_match():
         fixmatch_loss(logits, logits[:2])
     with pytest.raises(ValueError, match="threshold"):
         fixmatch_loss(logits, logits, threshold=1.5)
+
+
+def test_features_by_hand():
+    predictions = torch.tensor([[1.0, 2.0], [0.0, -1.0]], requires_grad=True)
+    features = torch.tensor([[1.0, 0.0], [3.0, -1.0]], requires_grad=True)
+    loss = feature_loss(predictions, features)
+    assert loss.item() == pytest.approx((0 + 4 + 9 + 0) / 4)
+    loss.backward()
+    # 2 (g - f) / 4, and nothing flows into the source.
+    assert predictions.grad.tolist() == [[0, 1], [-1.5, 0]]
+    assert features.grad is None
+
+
+def test_label_information_by_hand():
+    # Mean (1/2, 1/2): ln 2; each row has the entropy of (1/4, 3/4), 2 ln 2 - 3/4 ln 3.
+    rows = torch.tensor([[0.25, 0.75], [0.75, 0.25]])
+    assert label_information(rows) == pytest.approx(LN2 - (2 * LN2 - 0.75 * LN3))
+    assert label_information(torch.eye(3)) == pytest.approx(LN3)
+    assert label_information(torch.full((4, 3), 1 / 3)) == 0
+    # T = 2 makes (1, 9) / 10 to (1, 3) / 4, and T^2 = 4.
+    squares = torch.tensor([[0.1, 0.9], [0.9, 0.1]])
+    assert label_information(squares, temperature=2) == pytest.approx(4 * label_information(rows))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_both_kinds_of_loss_span_the_same(temperature):
+    """From the best constant prediction to a perfect one, a source's labels and features alike."""
+    generator = torch.Generator().manual_seed(1)
+    labels = (2 * torch.randn(50, 4, generator=generator, dtype=torch.float64)).softmax(dim=1)
+    features = torch.randn(50, 6, generator=generator, dtype=torch.float64)
+    features = (features - features.mean(dim=0)) / features.std(dim=0, correction=0)
+    scale = label_information(labels, temperature=temperature)
+
+    def spanned(targets, constant, perfect, scale):
+        constant, perfect = (
+            weighted_distillation_loss(
+                z, targets, (targets.shape[1],), [1.0], temperature=temperature, scales=[scale]
+            )
+            for z in (constant.expand_as(targets), perfect)
+        )
+        return (constant - perfect).item()
+
+    soft = labels ** (1 / temperature)
+    soft = soft / soft.sum(dim=1, keepdim=True)
+    best = temperature * soft.mean(dim=0).log()
+    of_labels = spanned(labels, best, temperature * soft.log(), None)
+    assert of_labels == pytest.approx(scale) and scale > 0.1
+    assert spanned(features, torch.zeros(6).double(), features, scale) == pytest.approx(of_labels)
+    # No other constant is better.
+    for step in torch.randn(20, 4, generator=generator, dtype=torch.float64):
+        assert spanned(labels, best + 0.1 * step, temperature * soft.log(), None) >= of_labels
+
+
+@pytest.mark.parametrize("scales", [(None, 2.0, None), (0.5, 0.0, 3.0)])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_kinds_of_loss_side_by_side(scales, temperature):
+    logits, targets, sizes, weights = three_sources()
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    expected = 0
+    parts = zip(weights, scales, theirs.split(sizes, 1), targets.split(sizes, 1), strict=True)
+    for alpha, scale, z, t in parts:
+        if scale is None:
+            expected += alpha.double() * distillation_loss(z, t, temperature=temperature)
+        else:
+            expected += alpha.double() * scale * feature_loss(z, t)
+    loss = weighted_distillation_loss(
+        ours, targets, sizes, weights, temperature=temperature, scales=scales
+    )
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_without_features_nothing_changes():
+    logits, targets, sizes, weights = three_sources(torch.float32)
+    plain = weighted_distillation_loss(logits, targets, sizes, weights)
+    told = weighted_distillation_loss(logits, targets, sizes, weights, scales=(None,) * 3)
+    assert torch.equal(plain, told)
+
+
+def test_losses_on_half_precision_features_are_float32():
+    logits, targets, sizes, weights = three_sources(torch.bfloat16)
+    logits.requires_grad_()
+    loss = weighted_distillation_loss(logits, targets, sizes, weights, scales=(1.0, None, 1.0))
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert logits.grad.dtype == torch.bfloat16 and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (None, -1, None), (None, math.inf, 1), (math.nan,) * 3])
+def test_scales_must_be_numbers_from_0(scales):
+    logits, targets, sizes, weights = three_sources()
+    with pytest.raises(ValueError, match="scales must be 3 numbers from 0, or None"):
+        weighted_distillation_loss(logits, targets, sizes, weights, scales=scales)
+
+
+def test_shapes_of_features_that_do_not_match():
+    with pytest.raises(ValueError, match=r"features \(2, 3\) do not match predictions \(2, 4\)"):
+        feature_loss(torch.ones(2, 4), torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"predictions must be .* not empty"):
+        feature_loss(torch.ones(0, 4), torch.ones(0, 4))
+    with pytest.raises(ValueError, match=r"probabilities must be .* not empty"):
+        label_information(torch.ones(0, 4))
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        label_information(torch.ones(1, 1), temperature=0)

@@ -45,9 +45,16 @@ def make_config(**changes: Any) -> dict[str, Any]:
             "distill_weighted": [0.0, 1.0, 12.0, math.inf],
             "distill_inverse": True,
             "distill_random_weights": 2,
+            "distill_prototypes": False,
+            "default_p": 12.0,
         },
         "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
-        "baselines": {"in_transfer": True, "in_fixmatch": True, "source_architectures": None},
+        "baselines": {
+            "in_transfer": True,
+            "in_fixmatch": True,
+            "probe_labels": False,
+            "source_architectures": None,
+        },
         "training": {"cohort": 8, **LABELS},
     }
     for path, value in changes.items():
@@ -126,8 +133,14 @@ def test_methods_and_baselines_can_be_switched_off() -> None:
             "distill_weighted": [],
             "distill_inverse": False,
             "distill_random_weights": 0,
+            "distill_prototypes": False,
         },
-        baselines={"in_transfer": False, "in_fixmatch": False, "source_architectures": []},
+        baselines={
+            "in_transfer": False,
+            "in_fixmatch": False,
+            "probe_labels": False,
+            "source_architectures": [],
+        },
     )
     students = grid.student_grid(config)
     assert students.empty and list(students.columns) == grid.COLUMNS
@@ -214,7 +227,9 @@ def test_every_label_fraction_is_a_replicate_of_every_seed() -> None:
 def test_a_student_may_start_from_its_nearest_source() -> None:
     config = make_config(
         student={"architecture": "resnet50", "initialization": "nearest_source"},
-        baselines={"in_transfer": False, "in_fixmatch": False, "source_architectures": []},
+        baselines__in_transfer=False,
+        baselines__in_fixmatch=False,
+        baselines__source_architectures=[],
     )
     assert "finetune_selected_source-resnet50" in grid.weight_recipes(config)
     assert not grid.student_grid(config)["recipe"].str.contains("transfer|finetune").any()
@@ -298,6 +313,8 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             "distill_weighted": draw(st.lists(EXPONENTS, max_size=4, unique=True)),
             "distill_inverse": draw(st.booleans()),
             "distill_random_weights": draw(st.integers(0, 3)),
+            "distill_prototypes": draw(st.booleans()),
+            "default_p": draw(EXPONENTS),
         },
         "student": {
             "architecture": draw(names(["mobilenetv3", *PAPER_ARCHITECTURES])),
@@ -306,6 +323,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
         "baselines": {
             "in_transfer": draw(st.booleans()),
             "in_fixmatch": draw(st.booleans()),
+            "probe_labels": draw(st.booleans()),
             "source_architectures": draw(st.none() | architectures),
         },
         "training": {
@@ -351,11 +369,11 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
     sizes = Counter((target, seed, cohort) for (target, seed, _), cohort in cohorts.items())
     size = config["training"]["cohort"]
     assert max(sizes.values(), default=0) <= size
-    # Full but for the last of each kind: three kinds of students.
+    # Full but for the last of each kind: three kinds of students, and two that stay apart.
     for target in config["targets"]:
         seed = str(config["seeds"][0])
         partial = [n for (t, s, _), n in sizes.items() if (t, s) == (target, seed) and n < size]
-        assert len(partial) <= 3
+        assert len(partial) <= 5
     # The same in every seed, so that a seed more changes nothing.
     for (target, _, recipe), cohort in cohorts.items():
         assert all(cohorts[target, str(seed), recipe] == cohort for seed in config["seeds"])
@@ -396,3 +414,18 @@ def test_a_method_more_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(mine["recipe"]) <= set(grid.weight_recipes(config))
     off = {**config, "methods": {**config["methods"], "once": False, "often": []}}
     assert set(students["recipe"]) - set(grid.student_grid(off)["recipe"]) == set(mine["recipe"])
+
+
+def test_methods_that_are_not_the_papers_are_asked_for_and_move_no_student() -> None:
+    config = make_config()
+    more = make_config(methods__distill_prototypes=True, baselines__probe_labels=True)
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"].isin(["distill_prototypes", "probe_labels"])]
+    pd.testing.assert_frame_equal(after.drop(added.index).reset_index(drop=True), before)
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == ["distill_prototypes-p12", "probe_labels"]
+    assert isic["cohort"].tolist() == ["distill_prototypes-0", "probe_labels-0"]
+    assert isic["student"].tolist() == ["mobilenetv3", "mobilenetv3"]
+    recipes = grid.weight_recipes(more)
+    assert recipes.pop("distill_prototypes-p12") == Recipe("distill_prototypes", p=12.0)
+    assert recipes == grid.weight_recipes(config)

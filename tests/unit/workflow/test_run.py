@@ -1,7 +1,7 @@
 """A run: what the shipped grids come to, and what their jobs are told."""
 
 import math
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -185,7 +185,11 @@ def test_the_tables_of_facts_name_what_there_is():
     for metric in METRICS.values():
         assert callable(metric.load()) and metric.low < metric.high
     for origin in ORIGINS.values():
-        assert origin.trained == (origin.load is origin.path is origin.file_set is None)
+        assert origin.trained == (origin.locate is None) and not (origin.trained and origin.outside)
+        # Every other one says where a person gets what is missing, and how it is read.
+        assert origin.trained or origin.file_set or origin.advice
+        assert (origin.load is None) == (origin.trained or origin.outside)
+        assert (origin.describe is None) == (origin.outputs is None) == (not origin.outside)
     tasks = list_tasks({})
     assert tasks["latin"].generated and not tasks["cub200"].generated
     assert all(name == task.name for name, task in tasks.items())
@@ -219,3 +223,70 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/a cannot be written: Not a directory\. Make it writ"):
         check_writable(tmp_path / "file" / "a")
+
+
+def own_methods(**changes):
+    config = {
+        "name": "own",
+        "targets": ["lesions_b"],
+        "sources": [
+            {"from": "trained", "architectures": ["alexnet_tiny"], "tasks": ["latin", "mosaics_a"]}
+        ],
+        "methods": {"distill_prototypes": True, "default_p": 12},
+        "baselines": {"probe_labels": True},
+        **changes,
+    }
+    return Run.of(config)
+
+
+def test_what_the_methods_that_are_not_the_papers_are_told():
+    run = own_methods()
+    (prototypes,) = (job := run.cohort("lesions_b", "0", "distill_prototypes-0")).students
+    assert (prototypes.recipe, prototypes.objective) == ("distill_prototypes-p12", "distill")
+    assert (prototypes.head, prototypes.source) == ("prototypes", None)
+    assert prototypes.weights == "results/own/weights/lesions_b/seed0/distill_prototypes-p12.csv"
+    assert job.heads == {"alexnet_tiny_latin": "own", "alexnet_tiny_mosaics_a": "own"}
+    assert job.feature_scale == 1
+    weights = run.jobs.weights("lesions_b", "0", "distill_prototypes-p12")
+    assert (weights.weighting, weights.p) == ("power", 12)
+    assert "distill_prototypes-p12" in run.possible_weights("lesions_b")
+    (probe,) = (job := run.cohort("lesions_b", "0", "probe_labels-0")).students
+    assert (probe.objective, probe.head, probe.weights, probe.source) == (
+        "probe_labels", None, None, None,
+    )  # fmt: skip
+    assert job.sources == () and job.heads == {}
+    students = run.members("lesions_b", "0", "probe_labels-0")
+    assert run.inputs(students)["probe"] == ["results/own/probes/lesions_b/seed0.safetensors"]
+    assert run.inputs(students)["inference"] == []
+    others = run.members("lesions_b", "0", "distill_prototypes-0")
+    assert run.inputs(others)["probe"] == []
+
+
+def test_heads_are_facts_of_a_students_training_only_where_they_matter():
+    run, other = own_methods(), own_methods(training={"feature_scale": 2})
+    of_prototypes = run.student("lesions_b", "distill_prototypes-p12", "0")
+    names = ("alexnet_tiny_latin", "alexnet_tiny_mosaics_a")
+    assert run.jobs.training_facts(of_prototypes)[-1] == dict.fromkeys(names, "prototypes")
+    for student in run.students:
+        row = other.student("lesions_b", student.recipe.name, "0")
+        assert run.jobs.training_facts(student) == other.jobs.training_facts(row)
+    assert other.cohort("lesions_b", "0", "distill_prototypes-0").feature_scale == 2
+
+
+def test_heads_of_sources_are_told_to_those_who_train(monkeypatch):
+    runs = own_methods(), own_methods(training={"feature_scale": 2})
+    for run in runs:
+        sources = dict(run.sources)
+        name = "alexnet_tiny_latin"
+        sources[name] = replace(sources[name], head="features")
+        monkeypatch.setitem(run.__dict__, "sources", sources)
+        assert run.cohort("lesions_b", "0", "distill_weighted-0").heads[name] == "features"
+
+    def facts(recipe):
+        rows = [run.student("lesions_b", recipe, "0") for run in runs]
+        return [run.jobs.training_facts(row) for run, row in zip(runs, rows, strict=True)]
+
+    single, scaled = facts("distill_single-alexnet_tiny_latin")
+    assert (single[-2:], scaled[-2:]) == ([{name: "features"}, 1], [{name: "features"}, 2])
+    before, after = facts("distill_single-alexnet_tiny_mosaics_a")
+    assert before == after and not isinstance(before[-1], dict)

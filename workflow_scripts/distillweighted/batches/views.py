@@ -39,11 +39,16 @@ def make_view(settings: Mapping[str, Any], *, threads: int = 1) -> View:
     """The view that a configuration asks for.
 
     Args:
-        settings: `kind` and the arguments of that kind.
+        settings: `kind` (padded_crop, resized_crop, parc, or model_input for inference alone) and
+            the arguments of that kind.
         threads: CPU threads to work with.
     """
     settings = dict(settings)
     kind = settings.pop("kind")
+    if kind == "model_input":
+        from distillweighted.batches.model_inputs import ModelInput
+
+        return ModelInput(**settings, threads=threads)
     if kind == "padded_crop":
         return PaddedCrop(**settings)
     return ResizedCrop(**settings, parity=kind == "parc", threads=threads)

@@ -19,6 +19,9 @@ from distillweighted.errors import DamagedError
 
 _KEY = "distillweighted"
 
+_LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors itself allows no more."""
+
 
 def save_tensors(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     """Write arrays and facts about them; the file appears only once it is complete.
@@ -57,6 +60,19 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if not same:
         raise DamagedError(path, "its contents do not have the checksum that it was written with")
     return tensors, facts
+
+
+def read_facts_of(path: Path) -> dict[str, Any] | None:
+    """The facts of a file that `save_tensors` wrote, without its arrays and not checked; None of
+    other files."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = file.read(length) if length < _LONGEST_HEADER else b""
+        facts = json.loads(json.loads(header)["__metadata__"][_KEY])
+    except (OSError, LookupError, TypeError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) else None
 
 
 def _text(facts: Mapping[str, Any], checksum: str) -> str:

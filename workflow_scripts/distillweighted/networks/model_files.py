@@ -18,7 +18,8 @@ def save_model(model: Classifier, path: Path, metadata: Mapping[str, Any]) -> No
     Args:
         model: The model; only its own weights are stored.
         path: A .safetensors file; it appears only once it is complete.
-        metadata: JSON-able; at least architecture, num_classes, mean and std (of inputs in [0, 1]).
+        metadata: JSON-able; at least architecture, num_classes (0 for a model without a head), mean
+            and std (of inputs in [0, 1]); image_size and options where `build_model` needs them.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     save_tensors(path, {name: t.numpy() for name, t in tensors.items()}, metadata)
@@ -35,7 +36,13 @@ def load_model(path: Path) -> tuple[Classifier, dict[str, Any]]:
     """
     tensors, metadata = load_tensors(path)
     try:
-        model = build_model(metadata["architecture"], metadata["num_classes"], seed=0)
+        model = build_model(
+            metadata["architecture"],
+            metadata["num_classes"],
+            seed=0,
+            image_size=metadata.get("image_size"),
+            options=metadata.get("options"),
+        )
         model.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a model that this project wrote: {error}") from error

@@ -33,6 +33,45 @@ class ScoreJob(Job):
 
 
 @dataclass(frozen=True)
+class ProbeJob(Job):
+    """What a job that fits the linear probe of a target's nearest source is told."""
+
+    target: str
+    """The target."""
+
+    seed: int
+    """Seed of the folds."""
+
+    sources: tuple[str, ...]
+    """The sources, in the order of their files."""
+
+
+@dataclass(frozen=True)
+class RankingJob(Job):
+    """What a job that ranks the sources of a target is told."""
+
+    scores: ScoreJob
+    """What is computed, and of which probe."""
+
+    metric: str
+    """The metric that selects sources."""
+
+    representation: str
+    """Of which representation."""
+
+    start: str | None
+    """The model that the student starts from, whose outputs are the last file; None where it
+    starts from none."""
+
+    half_samples: int
+    """Halves of the probe that the intervals are made of."""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        return super().of({**params, "scores": ScoreJob.of(params["scores"])})
+
+
+@dataclass(frozen=True)
 class WeightsJob(Job):
     """What a job that computes a recipe's weights is told."""
 
@@ -62,6 +101,9 @@ class WeightsJob(Job):
 
     fallback: str
     """What to do where no score is above 0: error, equal or nearest."""
+
+    keep: int | None
+    """How many of the nearest sources eq. 5 weights; None for all."""
 
     random_sources: int | None
     """How many sources random weights cover; None for all."""

@@ -21,7 +21,8 @@ from distillweighted.weights import (
 
 def _power(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
     fallback = None if job.fallback == "error" else job.fallback
-    return similarity_weights(np.array(list(scores.values())), job.p, fallback=fallback)
+    values = np.array(list(scores.values()))
+    return similarity_weights(values, job.p, fallback=fallback, keep=job.keep)
 
 
 def _inverse(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:

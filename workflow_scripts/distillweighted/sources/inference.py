@@ -1,11 +1,11 @@
-"""Source-model inference: what each source says of every training image of a target.
+"""Source-model inference: what each source says of every image of a target.
 
 One un-augmented pass a pair of source and target, stored once; similarity and distillation read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,14 @@ import torch
 from torch import Tensor
 
 from distillweighted.batches.forward import forward
-from distillweighted.batches.views import AS_STORED, View
+from distillweighted.batches.views import AS_STORED, View, make_view
 from distillweighted.networks.classifier import Classifier
 from distillweighted.networks.devices import choose_device
 from distillweighted.networks.model_files import load_model
-from distillweighted.tasks.pools import Pool
+from distillweighted.tasks.pools import Pool, as_pool
+
+ZERO_SHOT_SCALE = 100.0
+"""What CLIP multiplies cosines by before the softmax (Radford et al. 2021, section 2.5)."""
 
 
 def run_source(
@@ -25,40 +28,97 @@ def run_source(
     images: Pool | np.ndarray,
     *,
     device: str,
-    view: View = AS_STORED,
+    view: View | None = AS_STORED,
     statistics: tuple[Sequence[float], Sequence[float]] | None = None,
     activation: str = "softmax",
 ) -> dict[str, np.ndarray]:
-    """Run a source model over images.
+    """Run a source model over images; see `run_over_pools`, of which this is one pool."""
+    (outputs,) = run_over_pools(
+        model_path,
+        {"train": images},
+        device=device,
+        view=view,
+        statistics=statistics,
+        activation=activation,
+    ).values()
+    return outputs
+
+
+def run_over_pools(
+    model_path: Path,
+    pools: Mapping[str, Pool | np.ndarray],
+    *,
+    device: str,
+    view: View | None = AS_STORED,
+    statistics: tuple[Sequence[float], Sequence[float]] | None = None,
+    activation: str = "softmax",
+    head: str = "own",
+    text: Mapping[str, np.ndarray] | None = None,
+    threads: int = 1,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Run a source model over pools of images.
 
     Args:
         model_path: A model written by `networks.model_files.save_model`.
-        images: The images; an array is uint8 [n, h, w, 3].
+        pools: The images by pool; an array is uint8 [n, h, w, 3].
         device: auto, cpu or cuda.
-        view: How an image becomes what the network sees.
+        view: How an image becomes what the network sees; None for the transform that its file says.
         statistics: Mean and standard deviation to normalise with, by channel, in 0..1; by default
             those that the model was trained with.
         activation: softmax, or sigmoid for a model that was trained on several labels an image: its
             outputs are then divided by their sum, so that they are probabilities too.
+        head: What students learn from it: one of `sources.model.HEADS`.
+        text: For head zero_shot, the embeddings of the classes [d] by name.
+        threads: CPU threads to resize with.
 
     Returns:
-        features float32 [n, d], the input of the source's last linear layer, and pseudo_labels
-        float32 [n, c], its probabilities.
+        For each pool features float32 [n, d], the input of the source's last linear layer, and for
+        the heads own and zero_shot pseudo_labels float32 [n, c], its probabilities.
 
     Raises:
         ValueError: Where an output is not finite; names the model. Where the images have many
-            sizes and the view does not resize them.
+            sizes and the view does not resize them. Where the model has no classifier and its own
+            is asked, or where text does not fit it.
     """
+    name = model_path.parent.name
     model, meta = load_model(model_path)
     mean, std = statistics or (meta["mean"], meta["std"])
     chosen = choose_device(device)
-    outputs = source_outputs(
-        model, images, mean, std, device=chosen, view=view, activation=activation
-    )
-    for name, values in outputs.items():
-        if not np.isfinite(values).all():
-            raise ValueError(f"source {model_path.parent.name}: its {name} are not finite")
-    return outputs
+    if view is None:
+        view = make_view({"kind": "model_input", **model_input(meta)}, threads=threads)
+    if head == "own" and model.head is None:
+        raise ValueError(
+            f"source {name} has no classifier, so that it has no probabilities of its own; give it "
+            "another `head`: kmeans, prototypes or features"
+        )
+    embeddings = None if text is None else _side_by_side(text)
+    found = {}
+    for pool, images in pools.items():
+        outputs = source_outputs(
+            model,
+            images,
+            mean,
+            std,
+            device=chosen,
+            view=view,
+            activation=activation,
+            head=head,
+            embeddings=embeddings,
+            name=name,
+        )
+        for kind, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"source {name}: its {kind} are not finite")
+        found[pool] = outputs
+    return found
+
+
+def model_input(meta: Mapping) -> dict:
+    """What `batches.model_inputs.ModelInput` is made with, from a model's metadata: its `input`, or
+    for a model of this project the images of its own size as they are."""
+    size = meta["image_size"]
+    own = {"size": size, "shorter_side": size, "interpolation": "bilinear", "mode": "center"}
+    return dict(meta.get("input") or own)
 
 
 def source_outputs(
@@ -70,6 +130,9 @@ def source_outputs(
     device: torch.device,
     view: View = AS_STORED,
     activation: str = "softmax",
+    head: str = "own",
+    embeddings: np.ndarray | None = None,
+    name: str = "of a library",
 ) -> dict[str, np.ndarray]:
     """What a network says of images.
 
@@ -80,19 +143,30 @@ def source_outputs(
         std: Standard deviation to normalise with.
         device: Where to run it.
         view: How an image becomes what the network sees.
-        activation: As of `run_source`.
+        activation: As of `run_over_pools`.
+        head: As of `run_over_pools`.
+        embeddings: For head zero_shot, text embeddings of unit length [c, d].
+        name: What messages call it.
 
     Returns:
-        features float32 [n, d] and pseudo_labels float32 [n, c], as `run_source`.
+        features float32 [n, d], and for the heads own and zero_shot pseudo_labels float32 [n, c],
+        as `run_over_pools`.
     """
     model = model.to(device).eval()
+    text = None if embeddings is None else torch.from_numpy(embeddings).to(device)
 
-    def outputs_of(batch: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs_of(batch: Tensor) -> tuple[Tensor, ...]:
         features = model.backbone(batch)
-        return features, _probabilities(model.head(features).float(), activation)
+        if head == "own":
+            return features, _probabilities(model.head(features).float(), activation)
+        if head == "zero_shot":
+            embedded = features if model.head is None else model.head(features)
+            return features, _zero_shot(embedded.float(), text, name)
+        return (features,)
 
-    features, probabilities = forward(outputs_of, images, mean, std, device=device, view=view)
-    return {"features": features.numpy(), "pseudo_labels": probabilities.numpy()}
+    outputs = forward(outputs_of, as_pool(images), mean, std, device=device, view=view)
+    names = ("features", "pseudo_labels")
+    return {kind: values.numpy() for kind, values in zip(names, outputs, strict=False)}
 
 
 def _probabilities(logits: Tensor, activation: str) -> Tensor:
@@ -100,3 +174,45 @@ def _probabilities(logits: Tensor, activation: str) -> Tensor:
         return logits.softmax(dim=1)
     values = logits.sigmoid()
     return values / values.sum(dim=1, keepdim=True)
+
+
+def _zero_shot(embedded: Tensor, text: Tensor, name: str) -> Tensor:
+    """softmax(100 cos) of image embeddings [n, d] and text embeddings of unit length [c, d]."""
+    if embedded.shape[1] != text.shape[1]:
+        raise ValueError(
+            f"source {name}: its image embeddings have {embedded.shape[1]} numbers and the text "
+            f"embeddings {text.shape[1]}; make them with the text tower of the same model"
+        )
+    cosines = torch.nn.functional.normalize(embedded, dim=1) @ text.T
+    return (ZERO_SHOT_SCALE * cosines).softmax(dim=1)
+
+
+def _side_by_side(text: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Text embeddings as float32 [c, d] of unit length."""
+    rows = np.stack(list(text.values())).astype(np.float64)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def read_text_embeddings(path: Path) -> dict[str, np.ndarray]:
+    """Text embeddings of classes: an .npz file with one array [d] a class, by the class's name.
+
+    Raises:
+        ValueError: Where it is not such a file; says why.
+    """
+    try:
+        with np.load(path) as file:  # without pickles, which NumPy refuses by itself
+            text = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, AttributeError, TypeError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as .npz arrays by class name: {error}") from None
+    if len(text) < 2:
+        raise ValueError(f"{path} has {len(text)} classes; zero-shot labels need two or more")
+    length = len(next(iter(text.values())).reshape(-1))
+    for name, values in text.items():
+        if values.dtype.kind not in "fiu" or values.shape != (length,):
+            raise ValueError(
+                f"{path}: the embedding of '{name}' is {values.dtype} {list(values.shape)}; it has "
+                f"to be numbers [{length}], as many for every class"
+            )
+        if not np.isfinite(values).all() or not np.any(values):
+            raise ValueError(f"{path}: the embedding of '{name}' is not finite, or all 0")
+    return text

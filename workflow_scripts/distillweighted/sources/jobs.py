@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from distillweighted.jobs import Job
+from distillweighted.sources.model import Model
 
 
 @dataclass(frozen=True)
 class LoadJob(Job):
-    """What a job that loads a model which somebody else trained is told."""
+    """What a job that loads or describes a model which somebody else trained is told.
+
+    meta.json says of every model: source, architecture, task, num_classes (0 for none), image_size,
+    mean, std, gmacs, parameters, licence (the last three null where they are not known), and of a
+    model that is shown images by a transform of its own, input (see `batches.model_inputs`).
+    """
 
     name: str
     """Name of the model."""
@@ -25,11 +31,12 @@ class LoadJob(Job):
     origin: str
     """A name in `origins.registry.ORIGINS`."""
 
-    num_classes: int
-    """Outputs of its head."""
+    num_classes: int | None
+    """Outputs of its head: 0 where it has none, None where its file says."""
 
-    image_size: int
-    """Side of the images that its cost is counted on, in pixels."""
+    image_size: int | None
+    """Side of the images that its cost is counted on, in pixels; None for those that it is made
+    for."""
 
     checkpoint: str
     """Its file."""
@@ -37,6 +44,21 @@ class LoadJob(Job):
     file: str | None
     """The state of that file (`workflow.states`): its time as an input would not tell of another
     file that is older."""
+
+    reference: str | None = None
+    """What its origin calls it; None where architecture and task say."""
+
+    head: str = "own"
+    """What students learn from it: one of `sources.model.HEADS`."""
+
+    mean: tuple[float, float, float] | None = None
+    """Mean that its inputs are normalised with, where the user says."""
+
+    std: tuple[float, float, float] | None = None
+    """Their standard deviation, where the user says."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys of its origin."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +71,9 @@ class InferenceJob(Job):
     source: str
     """The source."""
 
-    view: Mapping[str, Any]
-    """How an image becomes what the network sees: arguments of `batches.views.make_view`."""
+    view: Mapping[str, Any] | None
+    """How an image becomes what the network sees: arguments of `batches.views.make_view`; None for
+    the source's own transform, which its meta.json says."""
 
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None
     """Mean and standard deviation, by channel, to normalise with; None for the source's own."""
@@ -60,3 +83,43 @@ class InferenceJob(Job):
 
     device: str
     """auto, cpu or cuda."""
+
+    origin: str = "trained"
+    """Where the source comes from: a name in `origins.registry.ORIGINS`."""
+
+    head: str = "own"
+    """What students learn from it: one of `sources.model.HEADS`."""
+
+    text: str | None = None
+    """File of text embeddings of classes, for head zero_shot."""
+
+    files: str | None = None
+    """The state of that file, and of an outside source's (`workflow.states`)."""
+
+    test_images: bool = False
+    """Whether it is asked about the target's test images too."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys of its origin."""
+
+
+@dataclass(frozen=True)
+class FetchJob(Job):
+    """What a job that downloads what a run needs is told."""
+
+    tasks: tuple[str, ...]
+    """Data sets."""
+
+    models: tuple[Model, ...]
+    """The models that are loaded, and those that stay outside."""
+
+    data_root: str | None
+    """The folder that holds the data sets."""
+
+    models_root: str | None
+    """The folder that holds checkpoints."""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        models = tuple(Model(**model) for model in params["models"])
+        return super().of({**params, "models": models})

@@ -9,10 +9,10 @@ torchvision's model files for the rest.
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,8 @@ from distillweighted.networks.classifier import (
     find_head,
     split_head,
 )
+from distillweighted.sources.catalogues import torchvision_weights
+from distillweighted.sources.state_files import CheckpointError, read_state
 from distillweighted.tasks.published_statistics import IMAGENET
 
 BANK_ARCHITECTURES = ("alexnet", "googlenet", "resnet18", "resnet50")
@@ -36,12 +38,6 @@ WEIGHTS = "IMAGENET1K_V1"
 # torchvision's weights of these come from TensorFlow, and the network that it gives with them turns
 # ImageNet's normalisation into this one (`transform_input`).
 _OTHER_STATISTICS = dict.fromkeys(("googlenet", "inception_v3"), ((0.5,) * 3, (0.5,) * 3))
-
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-
-
-class CheckpointError(ValueError):
-    """A file of weights that cannot be used; the message names it and says what to do."""
 
 
 def load_parc_checkpoint(path: Path, architecture: str, num_classes: int) -> Classifier:
@@ -64,12 +60,15 @@ def load_parc_checkpoint(path: Path, architecture: str, num_classes: int) -> Cla
     return _load(Path(path), architecture, num_classes)
 
 
-def load_torchvision_weights(path: Path, architecture: str) -> Classifier:
+def load_torchvision_weights(
+    path: Path, architecture: str, *, image_size: int | None = None
+) -> Classifier:
     """Load weights that torchvision publishes (ImageNet, 1000 classes).
 
     Args:
         path: The file, from `torchvision_weights_url`.
         architecture: Name of a torchvision classifier.
+        image_size: Side of the images that it sees, where it is made for one size.
 
     Returns:
         The model, float32, in training mode, on the CPU. Its inputs are to be normalised with
@@ -78,7 +77,7 @@ def load_torchvision_weights(path: Path, architecture: str) -> Classifier:
     Raises:
         CheckpointError: Where the file cannot be read, is not safe, or does not fit.
     """
-    return _load(Path(path), architecture, IMAGENET_CLASSES)
+    return _load(Path(path), architecture, IMAGENET_CLASSES, image_size)
 
 
 def torchvision_weights_url(architecture: str) -> str:
@@ -122,83 +121,66 @@ def _published(architecture: str):
         ) from None
 
 
-def _load(path: Path, architecture: str, num_classes: int) -> Classifier:
+def torchvision_input(
+    name: str, size: int | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...], dict[str, Any]]:
+    """Mean, standard deviation and `input` (see `batches.model_inputs`) of torchvision's weights.
+
+    Args:
+        name: Weights as in ResNet50_Weights.IMAGENET1K_V2, or an architecture for its first ones.
+        size: Side of the images, in pixels; None for that of torchvision's own transform.
+    """
+    from torchvision.models import get_model_weights, get_weight
+
+    if name in TORCHVISION:
+        published = get_model_weights(name)
+        weights = (
+            next(iter(published)) if WEIGHTS not in published.__members__ else published[WEIGHTS]
+        )
+        architecture = name
+    else:
+        weights = get_weight(name)
+        architecture = torchvision_weights()[name]["architecture"]
+    transforms = weights.transforms()
+    (crop,), (shorter,) = transforms.crop_size, transforms.resize_size
+    side = size or crop
+    seen = {
+        "size": side,
+        "shorter_side": round(side * shorter / crop),
+        "interpolation": transforms.interpolation.value,
+        "mode": "center",
+    }
+    usual = (tuple(transforms.mean), tuple(transforms.std))
+    return *_OTHER_STATISTICS.get(architecture, usual), seen
+
+
+def _load(
+    path: Path, architecture: str, num_classes: int, image_size: int | None = None
+) -> Classifier:
     if architecture not in TORCHVISION:
         hint = suggest(architecture, TORCHVISION)
         raise CheckpointError(f"{path}: torchvision has no classifier '{architecture}'{hint}")
-    state = _read(path)
-    network = build_network(architecture, num_classes, seed=0)
-    head = find_head(network, architecture)
-    _copy(state, network, head, f"{path}: its weights do not fit {architecture}")
+    state = read_state(path)
+    network = build_network(architecture, num_classes, seed=0, image_size=image_size)
+    head = find_head(network, architecture, image_size if image_size != 224 else None)
+    copy_weights(state, network, head, f"{path}: its weights do not fit {architecture}")
     return split_head(network, head)
 
 
-def _read(path: Path) -> OrderedDict[str, Tensor]:
-    """A file's weights by the names that torchvision's networks have for them."""
-    content = _unpickle(path)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content:
-        raise CheckpointError(
-            f"{path} holds no weights by name; it must be a state dict, as "
-            "torch.save(model.state_dict(), path) writes it"
-        )
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{path}: {name!r:.80} is of type {type(value).__name__}, not a weight; it must be "
-                "a state dict, as torch.save(model.state_dict(), path) writes it"
-            )
-        if value.layout != torch.strided or value.device.type != "cpu":
-            raise CheckpointError(f"{path}: {name!r:.80} is no plain tensor; get the file again")
-    prefix = "module." if all(name.startswith("module.") for name in content) else ""
-    state = OrderedDict(
-        (_current_name(name.removeprefix(prefix)), value)
-        for name, value in content.items()
-        if not name.removeprefix(prefix).startswith(_AUXILIARY)
-    )
-    state._metadata = _layer_versions(content, prefix)
-    return state
+def copy_weights(
+    state: OrderedDict[str, Tensor], network: nn.Module, head: str | None, complaint: str
+) -> None:
+    """Put weights into a network by name.
 
+    Args:
+        state: The weights.
+        network: The network.
+        head: Name of the linear layer that makes its output; None where it has none.
+        complaint: What a message begins with: the file, and what it does not fit.
 
-def _layer_versions(content: Mapping, prefix: str) -> dict[str, dict[str, int]]:
-    """The versions by which torch upgrades what older versions of its layers wrote."""
-    stored = getattr(content, "_metadata", None)
-    versions = {}
-    for layer, facts in stored.items() if isinstance(stored, Mapping) else ():
-        path = f"{layer}." if layer else ""
-        version = facts.get("version") if isinstance(facts, Mapping) else None
-        if path.startswith(prefix) and isinstance(version, int):
-            versions[path.removeprefix(prefix)[:-1]] = {"version": version}
-    return versions
-
-
-def _current_name(name: str) -> str:
-    """The name that torchvision's DenseNet has now for what its published weights call `norm.1`."""
-    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)
-
-
-def _unpickle(path: Path) -> object:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file; download it first")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a stranger's file makes an unpickler raise has no bounds
-        # torch's own advice is to trust the file.
-        named = re.search(r"GLOBAL (\S+)|(?:class|module) (\S+)", str(error))
-        if "Weights only load failed" in str(error) and named:
-            raise CheckpointError(
-                f"{path} is not opened: it holds more than weights ('{named[1] or named[2]}'), and "
-                "opening it could run code; get a plain state dict"
-            ) from None
-        raise CheckpointError(
-            f"{path} cannot be read as a torch state dict ({type(error).__name__}); it is damaged, "
-            "incomplete or another kind of file: get it again"
-        ) from None
-
-
-def _copy(state: OrderedDict[str, Tensor], network: nn.Module, head: str, complaint: str) -> None:
-    """Put weights into a network, or say why they do not fit."""
+    Raises:
+        CheckpointError: Where they do not fit or are not finite; says which.
+    """
     own = network.state_dict()
     differing = [
         name for name, value in state.items() if name in own and not _alike(value, own[name])
@@ -217,7 +199,7 @@ def _copy(state: OrderedDict[str, Tensor], network: nn.Module, head: str, compla
         problems.append(f"{len(missing)} are missing, such as '{missing[0]}'")
     if foreign:
         problems.append(f"{len(foreign)} are unknown, such as {foreign[0]!r:.80}")
-    rows = {f"{head}.weight", f"{head}.bias"}
+    rows = set() if head is None else {f"{head}.weight", f"{head}.bias"}
     outputs, wanted = (_outputs(weights, head) for weights in (state, own))
     if not problems and differing and set(differing) <= rows and outputs != wanted:
         raise CheckpointError(
@@ -232,6 +214,15 @@ def _copy(state: OrderedDict[str, Tensor], network: nn.Module, head: str, compla
         )
     if problems:
         raise CheckpointError(f"{complaint}: {'; '.join(problems)}; {_advice(state)}")
+    check_finite(network, complaint)
+
+
+def check_finite(network: nn.Module, complaint: str) -> None:
+    """See whether all weights of a network are finite.
+
+    Raises:
+        CheckpointError: Where one is not; begins with the complaint.
+    """
     for name, value in network.state_dict().items():
         if not bool(value.isfinite().all()):
             raise CheckpointError(

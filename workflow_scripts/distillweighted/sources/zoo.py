@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from distillweighted.sources.origins.torchvision import IMAGENET_CLASSES
+from distillweighted.networks.architectures import TIMM_PREFIX, is_timm
+from distillweighted.sources.model import Model
+from distillweighted.sources.origins.registry import ORIGINS
+from distillweighted.sources.origins.timm import matching as timm_matching
+from distillweighted.sources.origins.torchvision import IMAGENET, IMAGENET_CLASSES
+from distillweighted.sources.origins.torchvision import matching as torchvision_matching
 from distillweighted.tasks.registry import Task, list_tasks
-
-IMAGENET = "imagenet"
-"""What the task of torchvision's weights is called."""
 
 CHOSEN_STARTS = ("random", "nearest_source")
 """Values of `student.initialization` that name no model."""
 
-
-@dataclass(frozen=True)
-class Model:
-    """A model that somebody trained, on a task of its own."""
-
-    name: str
-    """Its name in paths and tables."""
-
-    architecture: str
-    """Its network."""
-
-    task: str
-    """The task that it was trained on."""
-
-    origin: str
-    """Where it comes from: a name in `origins.registry.ORIGINS`."""
-
-    num_outputs: int
-    """Outputs of its head."""
-
-    activation: str = "softmax"
-    """How its outputs become probabilities: softmax, or sigmoid where it was trained on several
-    labels an image."""
-
-    is_source: bool = True
-    """Whether it may teach; the others are only started from."""
+OWN_STARTS = ("weights", "pretrained")
+"""Values of `student.initialization` for the user's own file of weights, and for those that were
+published for the student's architecture."""
 
 
 def list_sources(config: Mapping[str, Any], tasks: Mapping[str, Task] | None = None) -> list[Model]:
@@ -51,23 +29,8 @@ def list_sources(config: Mapping[str, Any], tasks: Mapping[str, Task] | None = N
         tasks: By default, those that the configuration may name.
     """
     tasks = list_tasks(config) if tasks is None else tasks
-    sources = []
-    for group in config["sources"]:
-        for architecture in group["architectures"]:
-            for name in group["tasks"]:
-                task = tasks.get(name)
-                multi_label = task is not None and task.multi_label
-                sources.append(
-                    Model(
-                        f"{architecture}_{name}",
-                        architecture,
-                        name,
-                        group["from"],
-                        0 if task is None else task.num_classes,
-                        group["multi_label_outputs"] if multi_label else "softmax",
-                    )
-                )
-    return sorted(sources, key=lambda source: source.name)
+    groups = [ORIGINS[group["from"]].models(group, tasks) for group in config["sources"]]
+    return sorted((model for models in groups for model in models), key=lambda model: model.name)
 
 
 def start_name(architecture: str, initialization: str) -> str | None:
@@ -99,12 +62,45 @@ def list_starts(
     starts = []
     for architecture, task in wanted:
         name = start_name(architecture, task)
+        if task in OWN_STARTS:
+            starts.append(_own_start(name, architecture, config["student"]))
+            continue
         if task == IMAGENET:
             facts = ("torchvision", IMAGENET_CLASSES)
         else:
             facts = ("trained", tasks[task].num_classes)
         starts.append(Model(name, architecture, task, *facts, is_source=False))
     return sorted(starts, key=lambda model: model.name)
+
+
+def _own_start(name: str, architecture: str, student: Mapping[str, Any]) -> Model:
+    """The model that a student starts from by the user's own weights or the published ones; it need
+    not have a classifier."""
+    if student["initialization"] == "weights":
+        match = student["weights_match"]
+        return Model(
+            name,
+            architecture,
+            "",
+            "checkpoint",
+            None,
+            is_source=False,
+            head="kmeans",
+            file=student["weights"],
+            settings={} if match == "names" else {"match": match},
+        )
+    origin, reference = published_reference(architecture)
+    facts = {"is_source": False, "head": "kmeans", "reference": reference}
+    return Model(name, architecture, "", origin, None, **facts)
+
+
+def published_reference(architecture: str) -> tuple[str, str] | None:
+    """Origin and name of the weights that were published for an architecture of timm's or
+    torchvision's, its default ones; None where there are none."""
+    origin = "timm" if is_timm(architecture) else "torchvision"
+    matching = timm_matching if origin == "timm" else torchvision_matching
+    found = matching(architecture.removeprefix(TIMM_PREFIX))
+    return (origin, found[0]) if found else None
 
 
 def initial_of(config: Mapping[str, Any], model: Model) -> str | None:
@@ -118,8 +114,11 @@ def excluded_sources(config: Mapping[str, Any], target: str) -> dict[str, str]:
     """Names of the sources that may not serve a target, each with the reason."""
     excluded = {}
     for source in list_sources(config):
-        if source.task == target:
+        # Of a model of the user's own, a task is only what somebody calls it.
+        if source.task == target and not ORIGINS[source.origin].own_input:
             excluded[source.name] = "trained on the target's own task"
+        elif source.settings.get("target", target) != target:
+            excluded[source.name] = "its answers are of another target's images"
         elif any(
             entry["target"] == target
             and (source.name in entry["sources"] or source.task in entry["sources"])
@@ -136,8 +135,10 @@ def admissible_sources(config: Mapping[str, Any], target: str) -> list[Model]:
 
 
 def baseline_architectures(config: Mapping[str, Any]) -> list[str]:
-    """The source architectures for which baselines are trained, in the configuration's order."""
+    """The source architectures for which baselines are trained, in the configuration's order: by
+    default those of its groups of architectures; a pool of models may have hundreds."""
     chosen = config["baselines"]["source_architectures"]
     if chosen is not None:
         return list(chosen)
-    return list(dict.fromkeys(a for group in config["sources"] for a in group["architectures"]))
+    groups = [group.get("architectures", ()) for group in config["sources"]]
+    return list(dict.fromkeys(architecture for group in groups for architecture in group))

@@ -28,7 +28,7 @@ def decode_images(
     Raises:
         DataError: At the first image that cannot be read; names its file.
     """
-    yield from _ordered_map(lambda example: stored(listing.open_image(example)), examples, threads)
+    yield from ordered_map(lambda example: stored(listing.open_image(example)), examples, threads)
 
 
 def stored(image: Image) -> np.ndarray:
@@ -43,7 +43,7 @@ def stored(image: Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), np.uint8)
 
 
-def _ordered_map(work: Callable, items: Iterable, threads: int) -> Iterator:
+def ordered_map(work: Callable, items: Iterable, threads: int) -> Iterator:
     """`map` on several threads, a few items ahead of what is asked for."""
     with ThreadPoolExecutor(threads) as executor:
         items = iter(items)

@@ -45,6 +45,17 @@ class PreparationJob(Job):
 
 
 @dataclass(frozen=True)
+class OwnPreparationJob(Job):
+    """What a job that prepares a user's own task is told."""
+
+    spec: dict[str, str | float | int | None]
+    """Where it lies and how it is read: `OwnTaskSpec.of` reads it."""
+
+    files: str
+    """The state of its images (`Scan.state`), so that others are prepared again."""
+
+
+@dataclass(frozen=True)
 class SplitJob(Job):
     """What a job that chooses a target's labelled images is told."""
 
@@ -54,8 +65,8 @@ class SplitJob(Job):
     seed: int
     """Seed of the choice."""
 
-    fraction: float
-    """Share of the training images that are labelled."""
+    fraction: float | None
+    """Share of the training images that are labelled; None where they are given."""
 
     validation: float | None = None
     """Share of the labelled images that are kept for validation; None for none."""

@@ -154,6 +154,24 @@ def read_labels(path: Path, images: Sequence[str]) -> np.ndarray:
     return np.array(labels, np.int64)
 
 
+def given_labels(path: Path, images: Sequence[str]) -> dict[str, int]:
+    """Labels of those of the named images that have one, by image, in the order of the images.
+
+    Args:
+        path: A table with columns image, label.
+        images: Which images.
+
+    Raises:
+        DataError: Where none has a label.
+        DamagedError: Where the table is not as it was written.
+    """
+    texts = dict(read_table(path, ("image", "label"), unique=("image",)))
+    known = [image for image in images if image in texts]
+    if not known:
+        raise DataError(f"{path}: none of the {len(images)} images has a label")
+    return dict(zip(known, read_labels(path, known).tolist(), strict=True))
+
+
 def read_label_matrix(path: Path, images: Sequence[str], num_classes: int) -> np.ndarray:
     """Labels of the named images of a multi-label task, 0 or 1, float32 [len(images), num_classes].
 

@@ -1,4 +1,4 @@
-"""Every task that a run can learn: the embedded benchmark's and the public data sets.
+"""Every task that a run can learn: the embedded benchmark's, public data sets, a user's own.
 
 Tasks belong to a run, not to an import: how many images one has, and how networks see them, depends
 on the configuration.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from distillweighted.tasks import embedded
 from distillweighted.tasks.datasets.registry import DATASETS
 from distillweighted.tasks.listing import TEST_FRACTION, DataSet
+from distillweighted.tasks.own.scan import planned_sizes, scan_own_task
+from distillweighted.tasks.own.spec import OwnTaskSpec
 from distillweighted.tasks.published_statistics import Statistics, training_statistics
 
 DIGITS_POOLS = {"train_images": 1100, "test_images": 697}
@@ -39,6 +41,10 @@ class Task:
 
     generated = False
     """Whether its images are made, not read."""
+
+    own = False
+    """Whether it is a user's own: its labelled images are given, and its sources are asked about
+    its test images too."""
 
     def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
         """How many images it has, by pool: train_images and test_images."""
@@ -87,19 +93,8 @@ class GeneratedTask(Task):
         return {"kind": "padded_crop", "padding": config["training"]["crop_padding"]}
 
 
-@dataclass(frozen=True)
-class PublishedTask(Task):
-    """A public data set."""
-
-    data_set: DataSet | None = None
-    """Where it is on disk."""
-
-    def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
-        data_set = self.data_set
-        if data_set.official_split:
-            return {"train_images": data_set.num_train, "test_images": data_set.num_test}
-        test = math.ceil(data_set.num_train * TEST_FRACTION)
-        return {"train_images": data_set.num_train - test, "test_images": test}
+class _DecodedTask(Task):
+    """A task whose images were decoded from files and have many sizes."""
 
     def image_size(self, config: Mapping[str, Any]) -> int:
         return config["images"]["size"]
@@ -126,10 +121,48 @@ class PublishedTask(Task):
         parity = config["images"]["transforms"] == "parc"
         return training_statistics(self.name) if parity else None
 
+
+@dataclass(frozen=True)
+class PublishedTask(_DecodedTask):
+    """A public data set."""
+
+    data_set: DataSet | None = None
+    """Where it is on disk."""
+
+    def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
+        data_set = self.data_set
+        if data_set.official_split:
+            return {"train_images": data_set.num_train, "test_images": data_set.num_test}
+        test = math.ceil(data_set.num_train * TEST_FRACTION)
+        return {"train_images": data_set.num_train - test, "test_images": test}
+
     @property
     def reader(self) -> str:
         """The dotted name of the module that reads it."""
         return inspect.getmodule(self.data_set.read).__name__
+
+
+class OwnTask(_DecodedTask):
+    """A user's own task; how many images and classes it has is looked up when it is asked for."""
+
+    own = True
+
+    def __init__(self, spec: OwnTaskSpec):
+        # Of the fields of a task, the number of classes is a property.
+        for field, value in {"name": spec.name, "role": "target", "multi_label": False}.items():
+            object.__setattr__(self, field, value)
+        object.__setattr__(self, "spec", spec)
+
+    spec: OwnTaskSpec
+    """Where it lies."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that have labelled images."""
+        return len(scan_own_task(self.spec).classes)
+
+    def sizes(self, config: Mapping[str, Any]) -> dict[str, int]:
+        return planned_sizes(scan_own_task(self.spec), self.spec.test_fraction)
 
 
 _GENERATED = {t.name: GeneratedTask(t.name, t.num_classes, t.role) for t in embedded.TASKS.values()}
@@ -139,6 +172,9 @@ _PUBLISHED = {
     )
     for d in DATASETS.values()
 }
+
+KNOWN_TASKS: dict[str, Task] = {**_GENERATED, **_PUBLISHED}
+"""The tasks that any configuration may name, by name."""
 
 
 def target_names(config: Mapping[str, Any]) -> list[str]:
@@ -154,4 +190,19 @@ def list_tasks(config: Mapping[str, Any]) -> dict[str, Task]:
     Args:
         config: A configuration, which need not be checked yet.
     """
-    return {**_GENERATED, **_PUBLISHED}
+    own = {spec.name: OwnTask(spec) for spec in own_specs(config).values()}
+    return {**own, **KNOWN_TASKS}
+
+
+def own_specs(config: Mapping[str, Any]) -> dict[int, OwnTaskSpec]:
+    """The own tasks among a configuration's targets, by their place there.
+
+    Args:
+        config: A configuration, which need not be checked yet: what has no name is left out.
+    """
+    targets, known = config.get("targets"), {field.name for field in fields(OwnTaskSpec)}
+    return {
+        place: OwnTaskSpec.of({key: value for key, value in entry.items() if key in known})
+        for place, entry in enumerate(targets if isinstance(targets, list) else [])
+        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+    }

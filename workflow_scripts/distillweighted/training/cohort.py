@@ -32,12 +32,17 @@ from distillweighted.networks.devices import choose_device
 from distillweighted.networks.model_files import load_model, save_model
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity.tables import read_weights
-from distillweighted.sources.outputs import load_inference
 from distillweighted.tasks.pools import open_pool
 from distillweighted.tasks.prepared import read_image_names, read_meta
 from distillweighted.tasks.splits import read_split
 from distillweighted.training.choice import read_settings
-from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.cohort_job import STORED_HEADS, CohortJob, StudentJob
+from distillweighted.training.lessons import (
+    Classroom,
+    Lessons,
+    read_lessons,
+    read_probe_labels,
+)
 from distillweighted.training.loop import train_students
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.resumption import Checkpoint
@@ -60,6 +65,9 @@ class CohortFiles:
 
     models: Mapping[str, Path]
     """The models that a student may start from."""
+
+    probe: Path | None = None
+    """What a linear probe says of the target's images; None where no student learns it."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +173,13 @@ class _Cohort:
         else:
             self.test_images = open_pool(images["test"], index)
             self.test_names = read_image_names(index, "test")
-        self.num_classes = read_meta(files.target["meta"].parent)["num_classes"]
+        self.meta = read_meta(files.target["meta"].parent)
+        self.num_classes = self.meta["num_classes"]
         self.view = make_view(job.view, threads=threads)
         self._checksum = functools.cache(lambda path: fingerprint_files([path]))
         self._image_statistics = functools.cache(self.images.channel_statistics)
-        self._probabilities = functools.cache(self._read_probabilities)
+        self._lessons = functools.cache(self._read_lessons)
+        self._probe = functools.cache(self._read_probe)
         params = job.as_params()
         names = ("target", "seed", "settings", "view", "statistics", "distill_labeled")
         self._common = json.dumps([params[name] for name in names])
@@ -177,15 +187,21 @@ class _Cohort:
     def batches(self) -> TargetBatches:
         """The batches that all students see."""
         rows, job = self.rows, self.job
-        both = np.union1d(rows.unlabeled, rows.labeled)
         return TargetBatches(
             self.images,
             rows.labeled,
             rows.labels,
-            both if job.distill_labeled else rows.unlabeled,
+            self._distilled_rows,
             view=self.view,
             seed=derive_seed(job.seed, job.target, "batches"),
         )
+
+    @property
+    def _distilled_rows(self) -> np.ndarray:
+        """Rows of the images to distil on."""
+        rows = self.rows
+        both = np.union1d(rows.unlabeled, rows.labeled)
+        return both if self.job.distill_labeled else rows.unlabeled
 
     def prepare(self, output: Path) -> Iterator[_Prepared]:
         """Each student that has to be trained; the others are in `output` then, or why not."""
@@ -202,6 +218,8 @@ class _Cohort:
                 log.error("%s cannot be trained: %s", student.recipe, error)
                 _write_failure(folder, str(error))
                 continue
+            if to_train.probe_labels is not None:
+                sources = self._probe()[1]
             yield _Prepared(to_train, student.architecture, key, tuple(sources))
 
     def _key(self, student: StudentJob, sources: Mapping[str, float], initial: str | None) -> str:
@@ -209,13 +227,22 @@ class _Cohort:
         files = [self.files.target[name] for name in sorted(self.files.target)]
         if initial is not None:
             files.append(_file_of(initial, self.files.models, student))
-        if OBJECTIVES[student.objective].pseudo_labels:
+        objective, lessons = OBJECTIVES[student.objective], []
+        if objective.pseudo_labels:
             files += [_file_of(source, self.files.inference, student) for source in sources]
+            # Stored pseudo-labels are what their file says, whatever head they are of.
+            heads = self._heads(student, sources).items()
+            if made_here := {name: head for name, head in heads if head not in STORED_HEADS}:
+                lessons.append(json.dumps(made_here))
+            if "features" in made_here.values():
+                lessons.append(self.job.feature_scale)
+        if objective.probe_labels:
+            files.append(self._probe_file)
         facts = (student.recipe, student.objective, student.architecture, student.learning_rate)
         if student.lam is not None:
             facts += (student.lam,)
         made_from = (*facts, initial, student.code, *sources.items(), *map(self._checksum, files))
-        return f"{derive_seed(self._common, *made_from):016x}"
+        return f"{derive_seed(self._common, *made_from, *lessons):016x}"
 
     def _student(
         self, student: StudentJob, sources: Mapping[str, float], initial: str | None
@@ -225,9 +252,10 @@ class _Cohort:
         mean, std = self.job.statistics or own_statistics
         pseudo = None
         if OBJECTIVES[student.objective].pseudo_labels:
-            probabilities, sizes = self._probabilities(tuple(sources))
-            weights = np.array(list(sources.values()))
-            pseudo = PseudoLabels(probabilities, sizes, weights, tuple(sources))
+            taught = self._lessons(tuple(self._heads(student, sources).items()))
+            weights, names = np.array(list(sources.values())), tuple(sources)
+            pseudo = PseudoLabels(taught.targets, taught.sizes, weights, names, taught.scales)
+        probe = self._probe()[0] if OBJECTIVES[student.objective].probe_labels else None
         return Student(
             student.recipe,
             student.objective,
@@ -236,6 +264,7 @@ class _Cohort:
             std,
             pseudo,
             student.learning_rate,
+            probe,
             student.lam,
         )
 
@@ -243,22 +272,40 @@ class _Cohort:
         """A student's model at its start, and the mean and standard deviation of its inputs."""
         head_seed = derive_seed(self.job.seed, "target head")
         if initial is None:
-            model = build_model(student.architecture, self.num_classes, seed=head_seed)
+            model = build_model(
+                student.architecture,
+                self.num_classes,
+                seed=head_seed,
+                image_size=self.job.image_size,
+            )
             return model, *self._image_statistics()
         model, meta = load_model(self.files.models[initial])
         return replace_head(model, self.num_classes, seed=head_seed), meta["mean"], meta["std"]
 
-    def _read_probabilities(self, sources: tuple[str, ...]) -> tuple[torch.Tensor, tuple[int, ...]]:
-        """The probabilities of some sources side by side, and how many each has."""
-        paths = [self.files.inference[source] for source in sources]
-        outputs = [load_inference(path)["pseudo_labels"] for path in paths]
-        for path, probabilities in zip(paths, outputs, strict=True):
-            if len(probabilities) != len(self.images):
-                raise ValueError(
-                    f"{path} holds {len(probabilities)} rows for {len(self.images)} images"
-                )
-        sizes = tuple(probabilities.shape[1] for probabilities in outputs)
-        return torch.from_numpy(np.concatenate(outputs, axis=1)), sizes
+    def _heads(self, student: StudentJob, sources: Iterable[str]) -> dict[str, str]:
+        """What each source of a student teaches it by."""
+        return {source: student.head or self.job.heads[source] for source in sources}
+
+    def _read_lessons(self, heads: tuple[tuple[str, str], ...]) -> Lessons:
+        classroom = Classroom(
+            len(self.images),
+            self.rows.labeled,
+            self.rows.labels,
+            self.meta["classes"],
+            self._distilled_rows,
+            temperature=self.job.settings.temperature,
+            feature_scale=self.job.feature_scale,
+        )
+        return read_lessons(dict(heads), self.files.inference, classroom)
+
+    @property
+    def _probe_file(self) -> Path:
+        if self.files.probe is None:
+            raise ValueError("it learns the labels of a linear probe, and there is none")
+        return self.files.probe
+
+    def _read_probe(self) -> tuple[torch.Tensor, tuple[str, ...]]:
+        return read_probe_labels(self._probe_file, len(self.images), self.num_classes)
 
 
 def _lam(student: Student, job: CohortJob) -> float | None:

@@ -9,6 +9,10 @@ from typing import Any, Self
 from distillweighted.jobs import Job
 from distillweighted.training.settings import StudentSettings
 
+STORED_HEADS = ("own", "kmeans", "zero_shot")
+"""What sources teach by whose pseudo-labels inference stores; those of prototypes, which need
+labels, and features are made where students are trained."""
+
 
 @dataclass(frozen=True)
 class StudentJob:
@@ -49,6 +53,9 @@ class StudentJob:
     folder: str
     """Where the finished student lies, or will: one that was made from the same is taken over."""
 
+    head: str | None
+    """What every source teaches it by, whatever its own head; None for each source's own."""
+
     code: str
     """Fingerprint of the code that trains it."""
 
@@ -69,6 +76,9 @@ class CohortJob(Job):
     sources: tuple[str, ...]
     """The sources that any student may be distilled from, in the order of their files."""
 
+    heads: Mapping[str, str]
+    """What each of them teaches by: own, kmeans, zero_shot, prototypes or features."""
+
     models: tuple[str, ...]
     """The models that any student may start from, in the order of their files."""
 
@@ -87,6 +97,9 @@ class CohortJob(Job):
 
     distill_labeled: bool
     """Whether to distil on the labelled images too."""
+
+    feature_scale: float
+    """A further factor of the loss on features."""
 
     device: str
     """auto, cpu or cuda."""

@@ -23,10 +23,11 @@ class PseudoLabels:
     """What a student is distilled from: the sources with a weight above 0."""
 
     probabilities: Tensor
-    """float32 [n, sum C_s]: the sources' probabilities side by side, a row an image."""
+    """float32 [n, sum C_s]: the sources' probabilities side by side, a row an image; of a source
+    with a scale, its standardised features."""
 
     sizes: tuple[int, ...]
-    """C_s of each source [S]."""
+    """C_s of each source [S]: how many columns are its."""
 
     weights: np.ndarray
     """alpha [S], above 0, sum 1."""
@@ -34,15 +35,23 @@ class PseudoLabels:
     names: tuple[str, ...]
     """Names of the sources [S]."""
 
+    scales: tuple[float | None, ...] | None = None
+    """For each source that teaches its features, what its loss is multiplied by, else None [S]
+    (`losses.weighted_distillation_loss`); None where all teach pseudo-labels."""
+
     @classmethod
     def of(
-        cls, probabilities: Mapping[str, np.ndarray], weights: Mapping[str, float]
+        cls,
+        probabilities: Mapping[str, np.ndarray],
+        weights: Mapping[str, float],
+        scales: Mapping[str, float] | None = None,
     ) -> PseudoLabels:
         """The pseudo-labels of sources by name: those with a weight above 0.
 
         Args:
             probabilities: float32 [n, C_s] of each source, a row an image.
             weights: alpha of each source, not negative, sum 1.
+            scales: Scale of each source whose `probabilities` are standardised features.
         """
         names = tuple(name for name, weight in weights.items() if weight > 0)
         side_by_side = np.concatenate([probabilities[name] for name in names], axis=1)
@@ -51,6 +60,7 @@ class PseudoLabels:
             tuple(probabilities[name].shape[1] for name in names),
             np.array([weights[name] for name in names]),
             names,
+            tuple(scales.get(name) for name in names) if scales else None,
         )
 
 
@@ -79,6 +89,10 @@ class Student:
     learning_rate: float | None = None
     """Its peak learning rate; None takes that of the settings."""
 
+    probe_labels: Tensor | None = None
+    """float32 [n, C]: the target's classes as a linear probe sees them, a row an image; None where
+    its objective learns none."""
+
     lam: float | None = None
     """Its lambda; None takes that of the settings."""
 
@@ -103,7 +117,7 @@ class StudentInTraining(Trainee):
     ):
         own = {} if student.lam is None else {"lam": student.lam}
         self.settings, self.seed = replace(settings, **own), seed
-        self.pseudo_labels = student.pseudo_labels
+        self.pseudo_labels, self.probe_labels = student.pseudo_labels, student.probe_labels
         self._mean, self._std = student.mean, student.std
         self.heads: nn.Linear | None = None
         if student.pseudo_labels is not None:

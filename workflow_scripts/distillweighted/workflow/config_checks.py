@@ -5,6 +5,7 @@ Each check reads a few top-level keys and yields the problems that it finds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,14 +19,23 @@ from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
     IMAGENET,
+    OWN_STARTS,
     admissible_sources,
     baseline_architectures,
     list_sources,
+    published_reference,
     start_name,
 )
-from distillweighted.tasks.registry import list_tasks, target_names
+from distillweighted.tasks.registry import (
+    KNOWN_TASKS,
+    PublishedTask,
+    Task,
+    list_tasks,
+    target_names,
+)
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
+from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
     batch_problems,
@@ -94,38 +104,100 @@ def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         name for name, task in tasks.items() if task.role != "generalist" and not task.multi_label
     ]
     for i, name in enumerate(target_names(config)):
+        if not isinstance(config["targets"][i], str):
+            continue
         if name in tasks and tasks[name].multi_label:
             text = f"'{name}' has several labels an image; such a task can only be a source's"
             yield Problem(f"targets.{i}", text)
         elif name not in allowed:
             yield unknown_name(f"targets.{i}", name, allowed, "target")
+    yield from own_target_problems(config)
 
 
 def _source_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    tasks = list_tasks(config)
-    origins = {name for name, origin in ORIGINS.items() if origin.serves_sources}
+    found = False
     for i, group in enumerate(config["sources"]):
-        if group["from"] not in origins:
-            yield unknown_name(f"sources.{i}.from", group["from"], origins, "origin")
-        for k, name in enumerate(group["architectures"]):
-            if not is_known(name):
-                yield Problem(f"sources.{i}.architectures.{k}", describe_unknown(name))
-        for k, name in enumerate(group["tasks"]):
-            if name not in tasks:
-                yield unknown_name(f"sources.{i}.tasks.{k}", name, tasks, "task")
-    names = [source.name for source in list_sources(config)]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+        for key, text in _group_of_sources_problems(group, KNOWN_TASKS):
+            found = True
+            yield Problem(f"sources.{i}.{key}", text)
+    if found:
+        return
+    sources = list_sources(config)
+    names = Counter(source.name for source in sources)
+    for name in sorted(name for name, count in names.items() if count > 1):
+        if any(ORIGINS[s.origin].own_input for s in sources if s.name == name):
+            text = f"two sources are called {show(name)}; give one of them another `name`"
+            yield Problem("sources", text)
+        else:
+            yield Problem("sources", f"{show(name)} is listed twice (allowed: every source once)")
+
+
+def _group_of_sources_problems(
+    group: Mapping[str, Any], tasks: Mapping[str, Task]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with an entry of `sources`: pairs of a key in it and a text."""
+    origins = {name: origin for name, origin in ORIGINS.items() if origin.serves_sources}
+    if group["from"] not in origins:
+        yield unknown_name("from", group["from"], origins, "origin")
+        return
+    origin, broken = origins[group["from"]], False
+    allowed = {"from", *origin.required, *origin.optional}
+    for key in origin.required:
+        if key not in group:
+            broken = True
+            yield key, f"missing (from: {origin.name} needs it)"
+    # The schema has told of keys that no origin takes.
+    keys = {key for other in ORIGINS.values() for key in (*other.required, *other.optional)}
+    for key in group:
+        # This one has a default, which is in every entry.
+        if key in keys - allowed and (key, group[key]) != ("multi_label_outputs", "softmax"):
+            broken = True
+            known = ", ".join(sorted(allowed - {"from"}))
+            yield key, f"from: {origin.name} does not take this key (allowed: {known})"
+    for k, name in enumerate(group.get("architectures", ())):
+        if not is_known(name):
+            broken = True
+            yield f"architectures.{k}", describe_unknown(name)
+    if "architecture" in group and not is_known(group["architecture"]):
+        broken = True
+        yield "architecture", describe_unknown(group["architecture"])
+    for k, name in enumerate(group.get("tasks", ())):
+        if name not in tasks:
+            broken = True
+            yield unknown_name(f"tasks.{k}", name, tasks, "task")
+    if origin.problems is not None and not broken:
+        yield from origin.problems(group)
+
+
+def _answers_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Sources whose answers are of one target's images: names may be the same in two targets."""
+    names = target_names(config)
+    for i, group in enumerate(config["sources"]):
+        if ORIGINS[group["from"]].check is None:
+            continue
+        path = f"sources.{i}.target"
+        if "target" not in group and len(names) > 1:
+            yield Problem(path, f"missing (needed: one of the targets, {', '.join(names)})")
+        elif "target" in group and group["target"] not in names:
+            yield unknown_name(path, group["target"], names, "target")
 
 
 def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
-    allowed = {*list_tasks(config), *CHOSEN_STARTS, IMAGENET}
+    allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, *OWN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
     architecture = student["architecture"]
+    if name == "weights" and student["weights"] is None:
+        yield Problem("student.weights", "missing (initialization: weights needs it: a file)")
+    if name != "weights" and student["weights"] is not None:
+        text = f"is not read with initialization: {name} (allowed: null, or that of weights)"
+        yield Problem("student.weights", text)
+    if name == "pretrained" and is_known(architecture) and not published_reference(architecture):
+        text = f"nobody published weights of {show(architecture)} (allowed: random, weights)"
+        yield Problem("student.initialization", text)
     if name == IMAGENET and architecture not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
@@ -175,7 +247,7 @@ def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _baseline_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    known = {name for group in config["sources"] for name in group["architectures"]}
+    known = {source.architecture for source in list_sources(config)}
     for i, name in enumerate(config["baselines"]["source_architectures"] or []):
         if name not in known:
             path = f"baselines.source_architectures.{i}"
@@ -201,7 +273,7 @@ def _group_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _exclusion_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     sources = list_sources(config)
-    known = {source.name for source in sources} | {source.task for source in sources}
+    known = {source.name for source in sources} | {source.task for source in sources} - {""}
     for i, entry in enumerate(config["exclude"]):
         if entry["target"] not in target_names(config):
             yield unknown_name(
@@ -253,7 +325,7 @@ def needed_data_sets(config: Mapping[str, Any]) -> list[str]:
     tasks += [source.task for source in list_sources(config) if source.origin == "trained"]
     tasks.append(config["student"]["initialization"])
     known = list_tasks(config)
-    return [t for t in dict.fromkeys(tasks) if t in known and not known[t].generated]
+    return [t for t in dict.fromkeys(tasks) if isinstance(known.get(t), PublishedTask)]
 
 
 def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -261,7 +333,9 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if tasks and config["data_root"] is None:
         text = f"missing (needed: the folder that holds the data sets, such as {tasks[0]})"
         yield Problem("data_root", text)
-    reasons = [s.name for s in list_sources(config) if not ORIGINS[s.origin].trained]
+    # Models of the user's own may lie anywhere.
+    needing = {name for name, o in ORIGINS.items() if not (o.trained or o.own_input or o.outside)}
+    reasons = [s.name for s in list_sources(config) if s.origin in needing]
     if config["student"]["initialization"] == IMAGENET:
         reasons.append("the ImageNet weights that students start from")
     if config["training"]["sources"]["initialization"] == IMAGENET:
@@ -275,7 +349,9 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
+    ("targets training baselines", own_training_problems),
     ("sources", _source_problems),
+    ("sources targets", _answers_problems),
     ("student", _student_problems),
     ("student targets sources exclude baselines", _initialization_problems),
     ("data_root models_root targets sources student training", _root_problems),

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from distillweighted.workflow.config import MAX_ENTRIES, ConfigError, read_config
+from distillweighted.workflow.locations import located
 
 MAX_BYTES = 1_000_000
 
@@ -140,10 +141,12 @@ def merge(first: dict, second: dict) -> dict:
 def read_complete_config(files: Sequence[Path]) -> dict[str, Any]:
     """The complete configuration of some files, of which later ones complete earlier ones.
 
+    Paths in each are relative to that file.
+
     Raises:
         ConfigError: Where it cannot be run.
     """
     raw: dict[str, Any] = {}
     for path in files:
-        raw = merge(raw, read_config_file(path))
+        raw = merge(raw, located(read_config_file(path), path.parent))
     return read_config(raw, read_schema())

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from distillweighted.methods import METHODS, Method
+from distillweighted.sources.model import Model
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
-    Model,
     admissible_sources,
     baseline_architectures,
 )
@@ -272,7 +272,7 @@ def _recipes(config: Mapping[str, Any], target: str) -> Iterator[Recipe]:
     available = {source.architecture for source in sources}
     student = config["student"]
     # The student's own architecture has the methods with a fixed start already.
-    fixed = student["initialization"] not in CHOSEN_STARTS
+    fixed = student["initialization"] not in (*CHOSEN_STARTS, "weights")
     for architecture in baseline_architectures(config):
         possible = {
             "selected_source": architecture in available,
@@ -322,7 +322,7 @@ def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe
     seen: dict[str, int] = {}
     for recipe in recipes:
         several = recipe.facts.variants in ("sources", "exponents")
-        family = recipe.method if several else "others"
+        family = recipe.method if several or recipe.facts.apart else "others"
         index = seen.get(family, 0)
         seen[family] = index + 1
         yield recipe, recipe.name if size == 1 else f"{family}-{index // size}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillweighted.similarity.jobs import ScoreJob, WeightsJob
+from distillweighted.similarity.jobs import ProbeJob, RankingJob, ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
-from distillweighted.sources.jobs import InferenceJob, LoadJob
-from distillweighted.tasks.jobs import GenerationJob, PreparationJob, SplitJob
+from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
+from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
+from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.training.choice import Candidate, ChoiceJob
-from distillweighted.training.cohort_job import CohortJob, StudentJob
+from distillweighted.training.cohort_job import STORED_HEADS, CohortJob, StudentJob
 from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
@@ -21,6 +23,10 @@ from distillweighted.workflow.states import data_set_state, files_state
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
+
+
+HALF_SAMPLES = 30
+"""Halves of the probe that the intervals of a ranking are made of."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,16 @@ class Jobs:
         state = data_set_state(self.run.tasks[task].data_set, Path(root) if root else None)
         return PreparationJob(task, str(root), state, self.run.config["images"]["check_counts"])
 
+    def own_preparation(self, task: str) -> OwnPreparationJob:
+        """What the job that prepares an own task is told; looks at the state of its images."""
+        spec = self.run.tasks[task].spec
+        return OwnPreparationJob(spec.as_mapping(), scan_own_task(spec).state())
+
     def split(self, target: str, replicate: str) -> SplitJob:
         """What the job that chooses labelled images is told."""
-        chosen = self.run.replicate(replicate)
-        return SplitJob(target, chosen.seed, chosen.label_fraction, chosen.validation)
+        chosen, given = self.run.replicate(replicate), self.run.tasks[target].own
+        fraction = None if given else chosen.label_fraction
+        return SplitJob(target, chosen.seed, fraction, chosen.validation)
 
     def source(self, name: str) -> SourceJob:
         """What the job that trains a model is told."""
@@ -69,27 +81,54 @@ class Jobs:
     def load(self, name: str) -> LoadJob:
         """What the job that loads a model is told; looks at the state of its file."""
         model, path = self.run.models[name], self.run.checkpoint_path(name)
+        size = self.run.config["images"]["size"]
+        if model.is_source and self.run.origin(name).own_input:
+            size = model.input_size
         return LoadJob(
             name=name,
             architecture=model.architecture,
             task=model.task,
             origin=model.origin,
             num_classes=model.num_outputs,
-            image_size=self.run.config["images"]["size"],
+            image_size=size,
             checkpoint=str(path),
-            file=files_state([path]),
+            file=None if path is None else files_state(self.run.model_files(name)),
+            reference=model.reference,
+            head=model.head,
+            mean=model.mean,
+            std=model.std,
+            settings=model.settings,
         )
+
+    def fetch(self, tasks: Iterable[str]) -> FetchJob:
+        """What the job that downloads data sets and models is told."""
+        names = [*self.run.names_of_kind("loaded"), *self.run.names_of_kind("outside")]
+        models = tuple(self.run.models[name] for name in sorted(names))
+        roots = (self.run.config["data_root"], self.run.config["models_root"])
+        return FetchJob(tuple(tasks), models, *roots)
 
     def inference(self, target: str, source: str) -> InferenceJob:
         """What the job that runs a source over a target's images is told."""
-        task = self.run.tasks[target]
+        task, model = self.run.tasks[target], self.run.models[source]
+        origin = self.run.origin(source)
+        # A user's images have no size that all sources are made for.
+        own_view = (origin.own_input or task.own) and model.is_source
+        files = [] if model.text is None else [Path(model.text)]
+        if origin.outside:
+            files += self.run.model_files(source)
         return InferenceJob(
             target=target,
             source=source,
-            view=task.view(self.run.config),
-            statistics=task.shared_statistics(self.run.config),
-            activation=self.run.sources[source].activation,
+            view=None if own_view else task.view(self.run.config),
+            statistics=None if own_view else task.shared_statistics(self.run.config),
+            activation=model.activation,
             device=self.run.config["device"],
+            origin=model.origin,
+            head=model.head,
+            text=model.text,
+            files=files_state(files) if files else None,
+            test_images=task.own,
+            settings=model.settings,
         )
 
     def scores(self, target: str, replicate: str) -> ScoreJob:
@@ -102,6 +141,22 @@ class Jobs:
             probe_size=self.run.config["probe"]["size"],
             metrics=tuple(similarity["metrics"]),
             representations=tuple(similarity["representations"]),
+        )
+
+    def probe(self, target: str, replicate: str) -> ProbeJob:
+        """What the job that fits the nearest source's linear probe is told."""
+        sources = tuple(source.name for source in self.run.admissible(target))
+        return ProbeJob(target, self.run.replicate(replicate).seed, sources)
+
+    def ranking(self, target: str) -> RankingJob:
+        """What the job that ranks a target's sources is told."""
+        weighting = self.run.config["similarity"]["weighting"]
+        return RankingJob(
+            scores=self.scores(target, self.run.first_replicate),
+            metric=weighting["metric"],
+            representation=weighting["representation"],
+            start=self.run.student_start,
+            half_samples=HALF_SAMPLES,
         )
 
     def weights(self, target: str, replicate: str, recipe: str) -> WeightsJob:
@@ -120,6 +175,7 @@ class Jobs:
             metric=weighting["metric"],
             representation=weighting["representation"],
             fallback=weighting["fallback"],
+            keep=weighting["keep"],
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
         )
@@ -132,12 +188,14 @@ class Jobs:
             seed=self.run.replicate(replicate).seed,
             students=tuple(map(self._student, students)),
             sources=tuple(self.run.used_sources(students)),
+            heads=self.run.heads(students),
             models=tuple(self.run.used_models(students)),
             image_size=task.image_size(self.run.config),
             settings=self.run.student_settings,
             view=task.view(self.run.config),
             statistics=task.shared_statistics(self.run.config),
             distill_labeled=self.run.config["training"]["distill_labeled"],
+            feature_scale=self.run.config["training"]["feature_scale"],
             device=self.run.config["device"],
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
@@ -184,13 +242,20 @@ class Jobs:
         """What a student is trained with, as plain values: it is redone where they change."""
         config, task = self.run.config, self.run.tasks[student.target]
         statistics = task.shared_statistics(config)
-        return [
+        facts = [
             asdict(self.run.student_settings),
             self.run.learning_rate(student),
             task.view(config),
             None if statistics is None else list(map(list, statistics)),
             config["training"]["distill_labeled"],
         ]
+        # Only what is made in training, so that what learns stored pseudo-labels is not redone.
+        heads = {n: student.recipe.facts.head or h for n, h in self.run.heads([student]).items()}
+        if made := {name: head for name, head in heads.items() if head not in STORED_HEADS}:
+            facts.append(made)
+        if "features" in made.values():
+            facts.append(config["training"]["feature_scale"])
+        return facts
 
     def metric_modules(self) -> dict[str, list[str]]:
         """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""
@@ -199,6 +264,11 @@ class Jobs:
             "uses": [metric.path for metric in metrics],
             "facts": [metric.computation for metric in metrics],
         }
+
+    def inference_modules(self, source: str) -> list[str]:
+        """The modules that answer for an outside source, for `fingerprint.code_of`."""
+        origin = self.run.origin(source)
+        return [origin.module] if origin.outside else []
 
     def objective_modules(self, student: PlannedStudent) -> list[str]:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""
@@ -226,5 +296,6 @@ class Jobs:
             folder=self.run.paths.student(
                 student.target, student.recipe.name, student.replicate.name
             ),
+            head=student.recipe.facts.head,
             code=code_of("train_students", uses=self.objective_modules(student)),
         )

@@ -55,10 +55,22 @@ class Paths:
         """The settings that were chosen on validation images, and the recipe to deploy."""
         return f"{self.results}/choices/{target}/seed{replicate}.json"
 
+    def probe(self, target: str, replicate: str) -> str:
+        """What a linear probe on the nearest source's features says of a target's images."""
+        return f"{self.results}/probes/{target}/seed{replicate}.safetensors"
+
+    def ranking(self, target: str, ending: str = "csv") -> str:
+        """The ranking of a target's sources."""
+        return f"{self.results}/ranking/{target}.{ending}"
+
     def student(self, target: str, recipe: str, replicate: str, file: str = "") -> str:
         """A file of a finished student, or its folder."""
         folder = f"{self.results}/students/{target}/{recipe}/seed{replicate}"
         return f"{folder}/{file}" if file else folder
+
+    def handed_over(self, target: str, file: str) -> str:
+        """A file of the student that is handed over."""
+        return f"{self.results}/student/{target}/{file}"
 
     def cohort(self, target: str, replicate: str, cohort: str) -> str:
         """The folder that a cohort is trained in."""

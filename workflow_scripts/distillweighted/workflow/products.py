@@ -109,12 +109,16 @@ class Products:
         config = self.run.config
         training, embedded = config["training"], config["embedded"]
         generated, images = "", "the training images"
+        own = [target for target in self.run.targets if self.run.tasks[target].own]
         if all(self.run.tasks[target].generated for target in self.run.targets):
             generated = f"benchmark seed {embedded['seed']}; "
             images = f"{embedded['target_images']} training images"
+        labels = [f"labels of {', '.join(own)} as given"] if own else []
+        if len(own) < len(self.run.targets):
+            labels.append(f"{training['label_fraction']:.0%} of {images} labelled")
         return (
             f"Run {config['name']}: seeds {', '.join(map(str, config['seeds']))}; {generated}"
-            f"{len(self.run.sources)} sources; {training['label_fraction']:.0%} of {images} "
-            f"labelled; lambda = {training['lambda']:g}, p = {config['methods']['default_p']:g}; "
+            f"{len(self.run.sources)} sources; {', '.join(labels)}; lambda = "
+            f"{training['lambda']:g}, p = {config['methods']['default_p']:g}; "
             f"{training['steps']} steps."
         )

@@ -43,6 +43,10 @@ class Resources:
         """Time to decode a data set."""
         return round(10 + sum(self._sizes(task).values()) * 0.1 / 60)
 
+    def own_preparation_memory_mb(self, task: str) -> int:
+        """Memory to decode a user's own images: one of 500 megapixels, and thumbnails of all."""
+        return 3000 + round(0.01 * sum(self._sizes(task).values()))
+
     def generation_minutes(self, task: str) -> int:
         """Time to generate a task."""
         return 10 + sum(self._sizes(task).values()) // 1000
@@ -74,6 +78,10 @@ class Resources:
     def scoring_minutes(self, target: str) -> int:
         """Time to score a target's sources."""
         return 10 + len(self.run.admissible(target))
+
+    def ranking_minutes(self, target: str) -> int:
+        """Time to rank a target's sources, of which each takes seconds."""
+        return 10 + 2 * len(self.run.admissible(target))
 
     def cohort_memory_mb(self, students: Sequence[PlannedStudent]) -> int:
         """Memory to train the students of a cohort."""

@@ -20,10 +20,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from distillweighted.sources.model import Model
 from distillweighted.sources.origins.origin import Origin
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
-    Model,
     admissible_sources,
     excluded_sources,
     initial_of,
@@ -38,6 +38,7 @@ from distillweighted.training.settings import StudentSettings
 from distillweighted.training.source_job import SourceSettings
 from distillweighted.workflow.config import read_config
 from distillweighted.workflow.config_file import read_complete_config, read_schema
+from distillweighted.workflow.deployment import Deployment
 from distillweighted.workflow.grid import (
     PlannedStudent,
     Recipe,
@@ -51,6 +52,7 @@ from distillweighted.workflow.grid import (
     weight_recipes,
 )
 from distillweighted.workflow.jobs import Jobs
+from distillweighted.workflow.locations import located
 from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.products import Products
 from distillweighted.workflow.resources import Resources
@@ -68,11 +70,13 @@ class Run:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Run:
-        """The run of a configuration as it would stand in a file: checked, and with defaults.
+        """The run of a configuration as it would stand in a file of the working directory:
+        checked, and with defaults.
 
         Raises:
             ConfigError: Where it cannot be run; says every key that is wrong, and why.
         """
+        raw = located(raw, Path.cwd()) if isinstance(raw, Mapping) else raw
         return cls(read_config(raw, read_schema()))
 
     @classmethod
@@ -109,6 +113,11 @@ class Run:
     def products(self) -> Products:
         """The tables and figures that it ends in."""
         return Products(self)
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """Which student it hands over, and what that is compared with."""
+        return Deployment(self)
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
@@ -257,6 +266,24 @@ class Run:
             return None
         return self.paths.choice(student.target, student.replicate.name)
 
+    @cached_property
+    def student_start(self) -> str | None:
+        """The model that students of the student's own architecture start from; None for a random
+        start, or if it is chosen."""
+        student = self.config["student"]
+        return start_name(student["architecture"], student["initialization"])
+
+    @cached_property
+    def first_replicate(self) -> str:
+        """The name of the first replicate, which the ranking is made of."""
+        return next(iter(self.replicates))
+
+    def ranked_models(self, target: str) -> list[str]:
+        """Names of the models whose features a ranking looks at: the sources, and what the student
+        starts from."""
+        start = self.student_start
+        return [*(s.name for s in self.admissible(target)), *([] if start is None else [start])]
+
     def start_choice(self, student: PlannedStudent) -> str | None:
         """The file of weights whose largest names the source that a student starts from; None if
         its start is fixed."""
@@ -293,6 +320,15 @@ class Run:
                 used.add(start)
         return sorted(used)
 
+    def learns_probe(self, students: Iterable[PlannedStudent]) -> bool:
+        """Whether any of some students learns the labels of a linear probe."""
+        return any(OBJECTIVES[s.recipe.facts.objective].probe_labels for s in students)
+
+    def heads(self, students: Sequence[PlannedStudent]) -> dict[str, str]:
+        """What each source that some students may be distilled from teaches by, by name."""
+        used = self.used_sources(students)
+        return {name: self.sources[name].head for name in used}
+
     def inputs(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
         """The files by name that determine the results of students of one target and replicate."""
         target, replicate, paths = students[0].target, students[0].replicate.name, self.paths
@@ -307,6 +343,7 @@ class Run:
             "labeled": paths.labeled(target, replicate),
             "inference": [paths.inference(target, name) for name in self.used_sources(students)],
             "models": [paths.model(name) for name in self.used_models(students)],
+            "probe": [paths.probe(target, replicate)] if self.learns_probe(students) else [],
             "weights": sorted({path for path in files if path is not None}),
             "choices": sorted(choices),
         }
@@ -344,16 +381,47 @@ class Run:
         """Where a model comes from."""
         return ORIGINS[self.models[name].origin]
 
-    def checkpoint_path(self, name: str) -> Path:
-        """The file of a model that the workflow loads."""
-        model = self.models[name]
-        path = self.origin(name).path(model.architecture, model.task)
-        return Path(self.config["models_root"]) / path
+    def checkpoint_path(self, name: str) -> Path | None:
+        """The file of a model that the workflow loads, or of an outside one; it need not be there.
+        None where it is nowhere on this machine."""
+        return self.origin(name).locate(self.models[name], self.roots["models_root"])
 
-    def loaded(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
-        """Origin, architecture and task of some models that the workflow loads."""
-        models = [self.models[name] for name in names]
-        return [(model.origin, model.architecture, model.task) for model in models]
+    def model_files(self, name: str) -> list[Path]:
+        """That file, and what belongs to it."""
+        path, parts = self.checkpoint_path(name), self.origin(name).parts
+        if path is None:
+            return []
+        return [path] if parts is None else parts(path)
+
+    def names_of_kind(self, kind: str) -> list[str]:
+        """Names of the models that are trained, loaded, or outside."""
+        origins = {name: ORIGINS[model.origin] for name, model in self.models.items()}
+        kinds = {
+            name: "trained" if origin.trained else "outside" if origin.outside else "loaded"
+            for name, origin in origins.items()
+        }
+        return [name for name in kinds if kinds[name] == kind]
+
+    def inference_inputs(self, target: str, source: str) -> dict[str, Any]:
+        """The files by name that a source's outputs for a target depend on; `model` is the user's
+        own file where the source is an outside one, and `facts` its meta.json."""
+        inputs: dict[str, Any] = {
+            "images": self.paths.task(target, "train_images.npy"),
+            "index": self.paths.task(target, "images.csv"),
+            "model": self.paths.model(source),
+        }
+        if self.tasks[target].own:
+            inputs["test_images"] = self.paths.task(target, "test_images.npy")
+        if self.origin(source).outside:
+            path = self.checkpoint_path(source)
+            inputs |= {"model": str(path), "facts": self.paths.model_facts(source)}
+            # What is missing is told all at once when work starts.
+            if path is None or not path.exists():
+                del inputs["model"]
+        text = self.models[source].text
+        if text is not None and Path(text).exists():
+            inputs["text"] = text
+        return inputs
 
     @cached_property
     def roots(self) -> dict[str, Path | None]:

@@ -21,7 +21,7 @@ def pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if initialization in known:
         names.add(initialization)
     needed: dict[str, tuple[int, str]] = {}
-    for task in (known[name] for name in names):
+    for task in (known[name] for name in names if name in known):
         if not isinstance(task, GeneratedTask):
             continue
         classes = (task.num_classes, task.name)
@@ -64,6 +64,8 @@ def label_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 def _split_problems(config: Mapping[str, Any], key: str, fraction: float) -> Iterator[Problem]:
     tasks = list_tasks(config)
     for target in target_names(config):
+        if tasks[target].own:
+            continue  # its labels are given
         classes, images = tasks[target].num_classes, tasks[target].sizes(config)["train_images"]
         labeled = int(images * fraction)
         start = f"{fraction:g} of {images:g} images leaves"

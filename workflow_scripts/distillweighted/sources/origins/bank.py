@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from distillweighted.files.downloads.file_set import FileSet
+from distillweighted.sources.jobs import LoadJob
+from distillweighted.sources.model import Model
+from distillweighted.sources.origins.grid import OPTIONAL, REQUIRED, grid_models
 from distillweighted.sources.origins.origin import LoadedModel, Origin
 from distillweighted.tasks.published_statistics import training_statistics
 
@@ -22,19 +25,23 @@ def _path(architecture: str, task: str) -> str:
     return f"models/{architecture}/{architecture}_{task}.pth"
 
 
-def _file_set(architecture: str, task: str) -> FileSet:
-    size = MEGABYTES.get(architecture, 100) * 1_000_000
-    return FileSet(_path(architecture, task), size, PAGE)
+def _locate(model: Model, models_root: Path | None) -> Path | None:
+    return None if models_root is None else models_root / _path(model.architecture, model.task)
 
 
-def _load(path: Path, architecture: str, task: str, num_outputs: int) -> LoadedModel:
+def _file_set(model: Model) -> FileSet:
+    size = MEGABYTES.get(model.architecture, 100) * 1_000_000
+    return FileSet(_path(model.architecture, model.task), size, PAGE)
+
+
+def _load(job: LoadJob) -> LoadedModel:
     from distillweighted.sources.published_weights import load_parc_checkpoint
 
-    model = load_parc_checkpoint(path, architecture, num_outputs)
-    return LoadedModel(model, *training_statistics(task))
+    model = load_parc_checkpoint(Path(job.checkpoint), job.architecture, job.num_classes)
+    return LoadedModel(model, *training_statistics(job.task))
 
 
 BANK = Origin(
-    "bank", "a checkpoint of the PARC model bank", __name__,
-    path=_path, file_set=_file_set, load=_load,
+    "bank", "a checkpoint of the PARC model bank", __name__, REQUIRED, OPTIONAL,
+    models=grid_models, locate=_locate, file_set=_file_set, load=_load,
 )  # fmt: skip

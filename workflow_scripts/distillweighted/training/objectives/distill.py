@@ -23,6 +23,7 @@ def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[
         pseudo.sizes,
         pseudo.weights,
         temperature=settings.temperature,
+        scales=pseudo.scales,
     )
     loss = losses.single_source_loss(labeled, distilled, settings.lam)
     return {"loss": loss, "labeled_loss": labeled, "unlabeled_loss": distilled}

@@ -32,6 +32,9 @@ class Objective:
     lam: bool = False
     """Whether it has a lambda (eqs. 1 and 4)."""
 
+    probe_labels: bool = False
+    """Whether it learns the probabilities of a linear probe on a source's features."""
+
     divisor: int = 1
     """What the number of a step's images must be a multiple of."""
 
@@ -52,6 +55,9 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("transfer", "eq. 2: the labelled images alone"),
         # Labelled, weak and strong views.
         Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),
+        Objective(
+            "probe_labels", "eq. 1 on the labels of a linear probe", probe_labels=True, lam=True
+        ),
     )
 }
 """Every objective by name."""

@@ -1,0 +1,192 @@
+"""The ranking of a target's sources: how similar each is, how sure that is, and what it is worth.
+
+Intervals are of the choice of labelled images: each score is computed again on halves of the probe,
+drawn without replacement, whose spread estimates the standard error of the score of the whole (the
+delete-half jackknife: Shao and Wu, Annals of Statistics 17, 1989). A bootstrap would show the same
+image twice, at distance 0, which PARC takes for similarity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from distillweighted.files.tables import read_facts
+from distillweighted.seeds import derive_seed
+from distillweighted.similarity.jobs import RankingJob
+from distillweighted.similarity.linear_probe import cross_validate, neighbours_correct
+from distillweighted.similarity.metrics.registry import METRICS
+from distillweighted.similarity.probe import draw_probe
+from distillweighted.sources.outputs import load_inference
+from distillweighted.tasks.splits import SplitRows
+
+COLUMNS = ["source", "metric", "representation", "score", "low", "high", "rank"]
+COLUMNS += ["linear_probe", "knn", "gmacs", "parameters"]
+
+NORMAL = 1.959963984540054
+"""The normal distribution's 97.5% point."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What is known of a target's sources before any student is trained."""
+
+    table: pd.DataFrame
+    """One row a source, metric and representation: `COLUMNS`; scores with the 95% interval over
+    probes (NaN where no halves can be drawn), linear_probe and knn in percent."""
+
+    nearest_share: dict[str, float]
+    """For each source, in how many of the half-samples it is the nearest one, 0 to 1."""
+
+    correct: dict[str, np.ndarray]
+    """For each source, and for the student's start, whether the linear probe is right on each
+    labelled image, bool [l]."""
+
+    shuffled: tuple[float, float]
+    """Mean and standard deviation of the nearest source's score where the labels are shuffled."""
+
+    num_labeled: int
+    """Labelled images [l]."""
+
+    chance: float
+    """Share of the largest class among them, in percent: what a constant answer reaches."""
+
+
+def rank_sources(
+    job: RankingJob,
+    rows: SplitRows,
+    inference: Mapping[str, Path],
+    facts: Mapping[str, Path],
+) -> Ranking:
+    """Rank the sources of a target, one at a time in memory.
+
+    Args:
+        job: The sources and what is computed of them.
+        rows: The target's split.
+        inference: Outputs of each source, and of the student's start where it has one.
+        facts: meta.json of each source.
+
+    Raises:
+        ValueError: Where a score does not exist; names the source.
+    """
+    asked, labels = job.scores, rows.labels
+    seed = derive_seed(asked.seed, asked.target, "probe")
+    probe = draw_probe(labels, asked.probe_size, seed=seed)
+    halves = half_samples(labels[probe], job.half_samples, seed=seed)
+    found: list[tuple] = []
+    chosen: dict[str, np.ndarray] = {}
+    correct: dict[str, np.ndarray] = {}
+    folds = derive_seed(asked.seed, asked.target, "linear probe") % 2**32
+    for source, path in inference.items():
+        outputs = load_inference(path)
+        features = outputs["features"][rows.labeled]
+        try:
+            correct[source] = cross_validate(features, labels, seed=folds).correct
+            if source == job.start:
+                continue
+            worth = 100 * correct[source].mean(), 100 * neighbours_correct(features, labels).mean()
+            known = read_facts(facts[source], ("gmacs", "parameters"))
+            cost = [math.nan if known[k] is None else known[k] for k in ("gmacs", "parameters")]
+            for name in asked.representations:
+                values = outputs[name][rows.labeled][probe]
+                for metric in asked.metrics:
+                    if name not in METRICS[metric].representations:
+                        continue
+                    scores = _scores(metric, values, labels[probe], halves)
+                    if (metric, name) == (job.metric, job.representation):
+                        chosen[source] = scores
+                    low, high = _interval(scores, halves, len(probe))
+                    row = (source, metric, name, scores[0], low, high, *worth)
+                    found.append((*row, *cost))
+        except ValueError as error:
+            raise ValueError(f"source '{source}' of target '{asked.target}': {error}") from error
+    table = pd.DataFrame(found, columns=[name for name in COLUMNS if name != "rank"])
+    by = table.groupby(["metric", "representation"], sort=False)["score"]
+    table["rank"] = by.rank(ascending=False, method="first").astype(int)
+    table = table[COLUMNS].sort_values(
+        ["metric", "representation", "rank"], key=_order(job), kind="stable"
+    )
+    nearest = max(sorted(chosen), key=lambda source: chosen[source][0])
+    values = load_inference(inference[nearest])[job.representation][rows.labeled][probe]
+    rng = np.random.default_rng(seed)
+    shuffled = [METRICS[job.metric](values, rng.permutation(labels[probe])) for _ in range(20)]
+    counts = np.bincount(labels)
+    return Ranking(
+        table.reset_index(drop=True),
+        _nearest_shares(chosen),
+        correct,
+        (float(np.mean(shuffled)), float(np.std(shuffled, ddof=1))),
+        len(labels),
+        100 * counts.max() / counts.sum(),
+    )
+
+
+def half_samples(labels: np.ndarray, count: int, *, seed: int) -> list[np.ndarray]:
+    """Halves of a probe, drawn without replacement, by class.
+
+    A class gives half of its images (of an odd number the larger or the smaller half, by chance),
+    but two at least.
+
+    Args:
+        labels: Classes of the probe's images [n].
+        count: How many halves.
+        seed: Seed of the draws.
+
+    Returns:
+        Sorted rows of the probe, one array a half; none where every image would be in each.
+    """
+    rng = np.random.default_rng(seed)
+    halves = []
+    for _ in range(count):
+        kept = []
+        for label in np.unique(labels):
+            images = rng.permutation(np.flatnonzero(labels == label))
+            half = (len(images) + int(rng.integers(2))) // 2
+            kept.append(images[: max(2, half)])
+        halves.append(np.sort(np.concatenate(kept)))
+    return halves if any(len(half) < len(labels) for half in halves) else []
+
+
+def _scores(
+    metric: str, values: np.ndarray, labels: np.ndarray, halves: list[np.ndarray]
+) -> np.ndarray:
+    """The score of the whole probe, and then of every half."""
+    score = METRICS[metric]
+    parts = [score(values[half], labels[half]) for half in halves]
+    return np.array([score(values, labels), *parts])
+
+
+def _interval(scores: np.ndarray, halves: list[np.ndarray], size: int) -> tuple[float, float]:
+    """The 95% interval of the whole probe's score, from those of its halves."""
+    if len(halves) < 2:
+        return math.nan, math.nan
+    kept = np.mean([len(half) for half in halves])
+    # Exactly half: a factor of 1. Small classes keep more than their half.
+    error = np.std(scores[1:], ddof=1) * math.sqrt(kept / max(size - kept, 1))
+    return float(scores[0] - NORMAL * error), float(scores[0] + NORMAL * error)
+
+
+def _nearest_shares(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+    names = sorted(scores)
+    halves = np.array([scores[name][1:] for name in names])
+    if halves.shape[1] == 0:
+        return dict.fromkeys(names, math.nan)
+    best = halves.argmax(axis=0)
+    return {name: float((best == i).mean()) for i, name in enumerate(names)}
+
+
+def _order(job: RankingJob):
+    """Sorts the metric and representation that select sources first."""
+    first = {"metric": job.metric, "representation": job.representation}
+
+    def key(column: pd.Series) -> pd.Series:
+        if column.name not in first:
+            return column
+        return column.map(lambda value: (value != first[column.name], value))
+
+    return key

@@ -1,18 +1,19 @@
 """Gets what `make field-check` runs on, and says what it is."""
 
+import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
 
-from tests.field.networks import (
+from .networks import (
     SEEN,
     load_network,
     name_classes,
     save_network,
     save_random_network,
 )
-from tests.field.packages import WEIGHTS, PackageError, get_debian, get_weights
-from tests.field.pictures import ROOTS, find_pictures, write_image_folder
+from .packages import WEIGHTS, PackageError, get_debian, get_weights
+from .pictures import ROOTS, find_pictures, write_image_folder
 
 STUDENT = "tf_efficientnet_lite0"
 
@@ -35,7 +36,7 @@ def write_networks(folder: Path) -> None:
 
 
 def write_images(folder: Path, unpacked: Path) -> None:
-    """Write the image folder of all packages that the distribution has."""
+    """Write the image folder out of all packages that the distribution has."""
     packages = {
         package: unpacked / package for package in ROOTS if get_debian(package, unpacked / package)
     }
@@ -47,6 +48,7 @@ def write_images(folder: Path, unpacked: Path) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     counts = write_image_folder(partial, pictures)
     partial.rename(folder)
+    shutil.rmtree(unpacked)
     for part, of_category in counts.items():
         listed = ", ".join(f"{category} {count}" for category, count in of_category.items())
         print(f"{part}: {sum(of_category.values())} images ({listed})")

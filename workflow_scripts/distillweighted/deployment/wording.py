@@ -98,7 +98,7 @@ def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[st
     if (found := meta.get("duplicates")) is not None:
         text = f"{found['exact']} exact, {found['near']} near; never on both sides of the split"
         if different := found["different_labels"]:
-            text += f"; {len(different)} groups of them have different labels"
+            text += f"; of their groups, {len(different)} with different labels"
         rows.append(("duplicates", text))
     if (left_out := meta.get("left_out")) is not None:
         names = ", ".join(f"{image} ({reason})" for image, reason in left_out[:10])

@@ -7,8 +7,8 @@ from distillweighted.analysis.figures.ranking import ranking_figure
 from distillweighted.analysis.figures.style import save
 from distillweighted.analysis.ranking_text import ranking_page
 from distillweighted.similarity.jobs import RankingJob
-from distillweighted.sources.outlook import accuracy_interval, outlook_of
-from distillweighted.sources.ranking import Ranking, rank_sources
+from distillweighted.sources.outlook import accuracy_interval, outlook_of, sentences
+from distillweighted.sources.ranking import rank_sources
 from distillweighted.tasks.splits import read_split
 
 
@@ -30,62 +30,35 @@ def main(
     """
     rows = read_split(target["split"], target["labeled"], target["index"])
     ranking = rank_sources(job, rows, inference, facts)
-    table = ranking.table
-    chosen = (table["metric"] == job.metric) & (table["representation"] == job.representation)
-    first = table[chosen]
-    name, metric = job.scores.target, f"{job.metric} of {job.representation.replace('_', ' ')}"
+    first, selecting = ranking.of_selecting_metric, ranking.metrics.iloc[0]
     probes = {source: accuracy_interval(right) for source, right in ranking.correct.items()}
-    table.to_csv(output, index=False, lineterminator="\n")
-    start = None if job.start is None else probes[job.start][0]
-    figure = ranking_figure(first, target=name, metric=metric, chance=ranking.chance, start=start)
+    above = None
+    if job.start is not None:
+        found = {
+            s: outlook_of(ranking, s, job.start, seed=job.scores.seed) for s in first["source"]
+        }
+        above = {s: (each.difference, each.low, each.high) for s, each in found.items()}
+    ranking.table.to_csv(output, index=False, lineterminator="\n")
+    figure = ranking_figure(
+        first,
+        target=job.scores.target,
+        metric=f"{job.metric.upper()} of {job.representation.replace('_', ' ')}",
+        probes=probes,
+        constant=ranking.constant,
+        start=None if job.start is None else probes[job.start],
+        shuffled=(selecting["shuffled"], selecting["shuffled_sd"]),
+    )
     save(figure, output.with_suffix(""))
     page = ranking_page(
         first,
-        title=f"Sources for {name}",
-        sentences=sentences(job, ranking, first.iloc[0]["source"], probes),
+        ranking.metrics,
+        title=f"Sources for {job.scores.target}",
+        sentences=sentences(job, ranking),
         shares=ranking.nearest_share,
         probes=probes,
+        above_start=above,
     )
     output.with_suffix(".md").write_text(page, encoding="utf-8")
-
-
-def sentences(
-    job: RankingJob,
-    ranking: Ranking,
-    nearest: str,
-    probes: Mapping[str, tuple[float, float, float]],
-) -> list[str]:
-    """What a ranking says, in words.
-
-    Args:
-        job: What it was computed from.
-        ranking: The ranking.
-        nearest: The nearest source.
-        probes: Accuracy of the linear probe on each source and on the start, with its interval.
-    """
-    outlook = outlook_of(ranking, nearest, job.start)
-    share = ranking.nearest_share[nearest]
-    sure = "" if share != share else f" (the nearest in {share:.0%} of half-samples)"
-    low_high = "{:.1f} ({:.1f} to {:.1f})"
-    if job.start is None:
-        rival = f"a constant answer's {ranking.chance:.1f}% (the student starts from no model)"
-    else:
-        rival = f"{low_high.format(*probes[job.start])}% on the student's own start, {job.start}"
-    difference = f"{outlook.difference:+.1f} points, {outlook.low:+.1f} to {outlook.high:+.1f}"
-    verdicts = {
-        "likely": "so distillation is likely to pay",
-        "unclear": "so it is unclear whether distillation pays",
-        "unlikely": "so distillation is unlikely to pay",
-    }
-    return [
-        f"The source nearest to {job.scores.target} is {nearest}{sure}.",
-        f"A linear probe on its features reaches {low_high.format(*probes[nearest])}% on "
-        f"{ranking.num_labeled} labelled images, cross-validated, against {rival}: {difference}, "
-        f"{verdicts[outlook.verdict]} (an assumption: that a student learns most from features "
-        "better than its own).",
-        f"A constant answer reaches {ranking.chance:.1f}%; with shuffled labels the nearest "
-        f"source's similarity would be {ranking.shuffled[0]:.3f} ± {ranking.shuffled[1]:.3f}.",
-    ]
 
 
 if "snakemake" in globals():
@@ -93,12 +66,10 @@ if "snakemake" in globals():
 
     with job_log(snakemake.log[0]):
         ranking_job, files = RankingJob.of(snakemake.params.job), snakemake.input
-        models = ranking_job.scores.sources
-        asked = models if ranking_job.start is None else (*models, ranking_job.start)
         main(
             ranking_job,
             {name: Path(files[name]) for name in ("split", "labeled", "index")},
-            dict(zip(asked, map(Path, files.inference), strict=True)),
-            dict(zip(models, map(Path, files.facts), strict=True)),
+            dict(zip(ranking_job.models, map(Path, files.inference), strict=True)),
+            dict(zip(ranking_job.scores.sources, map(Path, files.facts), strict=True)),
             Path(snakemake.output.table),
         )

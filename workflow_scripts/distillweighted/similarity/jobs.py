@@ -60,11 +60,17 @@ class RankingJob(Job):
     """Of which representation."""
 
     start: str | None
-    """The model that the student starts from, whose outputs are the last file; None where it
-    starts from none."""
+    """The model that the student starts from, whose outputs are the last file unless it is one of
+    the sources; None where it starts from none."""
 
     half_samples: int
     """Halves of the probe that the intervals are made of."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models whose outputs it reads, in the order of their files."""
+        sources = self.scores.sources
+        return sources if self.start in (None, *sources) else (*sources, self.start)
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:

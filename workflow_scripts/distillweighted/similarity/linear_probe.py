@@ -84,8 +84,9 @@ def cross_validate(features: np.ndarray, labels: np.ndarray, *, seed: int) -> Cr
     """Classify every labelled image by a probe that was fitted without it.
 
     The folds hold their share of every class as nearly as its size allows: the two images of a
-    class of two lie in two folds. An image whose class has no other one is counted as wrong. The folds depend on the labels and the seed alone, so that
-    those of two sources are the same and their differences are paired.
+    class of two lie in two folds. An image whose class has no other one is counted as wrong. The
+    folds depend on the labels and the seed alone, so that those of two sources are the same and
+    their differences are paired.
 
     Args:
         features: [l, d], finite.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
 
 
-HALF_SAMPLES = 30
+HALF_SAMPLES = 100
 """Halves of the probe that the intervals of a ranking are made of."""
 
 

@@ -282,8 +282,8 @@ class Run:
     def ranked_models(self, target: str) -> list[str]:
         """Names of the models whose features a ranking looks at: the sources, and what the student
         starts from."""
-        start = self.student_start
-        return [*(s.name for s in self.admissible(target)), *([] if start is None else [start])]
+        sources, start = [s.name for s in self.admissible(target)], self.student_start
+        return sources if start is None or start in sources else [*sources, start]
 
     def start_choice(self, student: PlannedStudent) -> str | None:
         """The file of weights whose largest names the source that a student starts from; None if

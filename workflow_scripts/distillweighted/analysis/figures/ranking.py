@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from distillweighted.analysis.figures.style import (
     BLUE,
@@ -23,7 +27,14 @@ SHOWN = 30
 
 @styled
 def ranking_figure(
-    rows: pd.DataFrame, *, target: str, metric: str, chance: float, start: float | None
+    rows: pd.DataFrame,
+    *,
+    target: str,
+    metric: str,
+    probes: Mapping[str, tuple[float, float, float]],
+    constant: float,
+    start: tuple[float, float, float] | None,
+    shuffled: tuple[float, float],
 ) -> Figure:
     """Draw the sources of a target, the nearest one on top: similarity, and what features tell.
 
@@ -31,33 +42,52 @@ def ranking_figure(
         rows: The ranking's rows of one metric and representation, by rank.
         target: Name of the target.
         metric: What the similarity is, for its axis.
-        chance: Accuracy of a constant answer, in percent.
-        start: Accuracy of a linear probe on the student's start, in percent; None without one.
+        probes: For each source, the linear probe's accuracy with its interval, in percent.
+        constant: Accuracy of a constant answer, in percent.
+        start: As `probes`, of the student's start; None without one.
+        shuffled: Mean and standard deviation of a score where the labels are shuffled.
     """
     shown = rows.head(SHOWN)
     heights = np.arange(len(shown))[::-1]
-    figure = new_figure(PAGE_WIDTH, 1.15 + 0.17 * len(shown))
+    figure = new_figure(PAGE_WIDTH, 1.2 + 0.18 * max(len(shown), 2))
     left, right = figure.subplots(1, 2, sharey=True)
     low, high = (shown["score"] - shown["low"]).abs(), (shown["high"] - shown["score"]).abs()
     left.errorbar(
         shown["score"], heights, xerr=[low.fillna(0), high.fillna(0)], fmt="o", ms=3.5, color=BLUE
     )
-    left.axvline(0, color=GREY, lw=0.6)
+    middle, spread = shuffled
+    left.axvspan(middle - 2 * spread, middle + 2 * spread, color="0.85", lw=0)
     left.set_yticks(heights, [_short(name) for name in shown["source"]])
-    left.set_xlabel(f"similarity: {metric}, with 95% interval")
-    right.plot(shown["linear_probe"], heights, "o", ms=3.5, color=BLUE, label="linear probe")
-    right.plot(shown["knn"], heights, "s", ms=3, color=ORANGE, label="nearest neighbour")
-    right.axvline(chance, color=GREY, lw=0.8, ls=":", label="constant answer")
+    left.set_ylim(-0.6, len(shown) - 0.4)
+    left.set_xlabel(f"similarity: {metric}")
+    accuracy = np.array([probes[name] for name in shown["source"]])
+    reach = np.abs(accuracy[:, 1:] - accuracy[:, :1]).T
+    bars = {"fmt": "o", "ms": 3.5, "color": BLUE, "label": "linear probe"}
+    # Side by side: the two are often equally accurate.
+    right.errorbar(accuracy[:, 0], heights + 0.12, xerr=reach, **bars)
+    neighbour = {"ms": 3, "color": ORANGE, "label": "nearest neighbour"}
+    right.plot(shown["knn"], heights - 0.18, "s", **neighbour)
+    right.axvline(constant, color=GREY, lw=0.8, ls=":", label="constant answer")
     if start is not None:
         label = "linear probe on the student's start"
-        right.axvline(start, color=VERMILION, lw=0.8, ls="--", label=label)
-    right.set_xlabel("accuracy on labelled images, cross-validated (%)")
+        right.axvspan(*start[1:], color=VERMILION, alpha=0.12, lw=0)
+        right.axvline(start[0], color=VERMILION, lw=0.8, ls="--", label=label)
+    right.set_xlabel("accuracy (%), cross-validated")
     for axes in (left, right):
         axes.grid(axis="x")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        axes.tick_params(axis="y", length=0)
+    by_label = dict(zip(*reversed(right.get_legend_handles_labels()), strict=True))
+    # The bars of the sources come first, then what they are compared with.
+    handles = {"linear probe": by_label.pop("linear probe"), **by_label}
+    handles["similarity with shuffled labels"] = Patch(color="0.85", lw=0)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3)
     title = f"{display_name(target)}: "
-    count = f"{len(shown)} nearest of {len(rows)}" if len(rows) > len(shown) else f"{len(rows)}"
-    figure.suptitle(f"{title}{count} sources", fontsize=8.5)
+    if len(rows) > len(shown):
+        title += f"the {len(shown)} nearest of {len(rows)} sources"
+    else:
+        title += f"{len(rows)} source{'s' if len(rows) > 1 else ''}"
+    figure.suptitle(f"{title}, with 95% intervals", fontsize=8.5)
     return figure
 
 

@@ -109,6 +109,16 @@ def test_distill_weighted(world, p, expected):
     np.testing.assert_allclose(weights, expected, atol=1e-12)
 
 
+def test_the_nearest_sources_alone_are_kept(world):
+    assert in_order(weigh(world, "power", p=1, keep=1)) == [0, 0, 1, 0]
+    np.testing.assert_allclose(in_order(weigh(world, "power", p=1, keep=2)), [0, 0.25, 0.75, 0])
+    # Of equally similar ones the first by name; random weights and the nearest are as before.
+    tied = dict.fromkeys(SCORES, 0.5)
+    assert in_order(weigh(world, "power", tied, p=12, keep=2)) == [0.5, 0.5, 0, 0]
+    assert in_order(weigh(world, "power", p=math.inf, keep=3)) == [0, 0, 1, 0]
+    assert weigh(world, "random", draw=0, keep=1) == weigh(world, "random", draw=0)
+
+
 def test_another_metric_or_representation_weights_otherwise(world):
     by_cka = weigh(world, "power", p=math.inf, metric="cka")
     assert by_cka["alex_x"] == 1

@@ -180,14 +180,15 @@ def test_labels_that_must_stay_hidden_are_no_inputs_of_training(finished):
 
 
 @pytest.mark.parametrize(
-    "target", ["splits", "sources", "inference", "similarity", "weights", "students", "tables"]
+    "target",
+    ["splits", "sources", "inference", "similarity", "weights", "ranking", "students", "tables"],
 )
 def test_named_targets_stop_at_their_stage(fresh, target):
     planned = fresh.plan(target)
     later = {"students": "collect_accuracy", "tables": "fig1_weightings"}
     later |= {"splits": "train_source", "sources": "infer_source"}
     later |= {"inference": "score_similarity", "similarity": "compute_weights"}
-    later |= {"weights": "train_students"}
+    later |= {"weights": "train_students", "ranking": "train_students"}
     assert later[target] not in planned
     assert planned[target] == 1
 

@@ -3,11 +3,13 @@
     python tests/many_sources.py [SOURCES]
 
 Small random networks as checkpoints, one own target of 300 labelled and 700 unlabelled pictures.
-The run is killed with all its jobs once half of the sources have answered, and run again.
+One run goes through; another is killed with all its jobs once half of the sources have answered,
+and run again. What the kill cost is the difference, as far as the machine does nothing else.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import resource
 import signal
@@ -52,62 +54,83 @@ def write_sources(folder: Path, count: int) -> None:
         save_model(build_model(architecture, 20, seed=number), place / "model.safetensors", facts)
 
 
-def start(folder: Path) -> subprocess.Popen:
+def command(folder: Path, name: str) -> list[str]:
+    """How Snakemake is called for a run of a name."""
+    start = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    return [*start, "--configfile", str(folder / f"{name}.yaml")]
+
+
+def start(folder: Path, name: str) -> subprocess.Popen:
     """Start the ranking, as the leader of a group of its own."""
-    command = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--cores", "2", "--configfile", str(folder / "run.yaml"), "--quiet", "all"]
     return subprocess.Popen(
-        [*command, "--", "ranking"],
+        [*command(folder, name), "--cores", "2", "--quiet", "all", "--", "ranking"],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
 
+def kill_in_the_middle(folder: Path, name: str, answers: Path, count: int) -> tuple[float, float]:
+    """Run the ranking, kill it when half of the sources have answered, and run it again.
+
+    Returns:
+        Seconds until the kill and after it.
+    """
+    began = time.monotonic()
+    run = start(folder, name)
+    while len([*answers.glob("*.safetensors")]) < count // 2:
+        if run.poll() is not None:
+            sys.exit(f"the ranking ended by itself: {run.returncode}")
+        time.sleep(0.2)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    killed = time.monotonic()
+    finished = {path.name: path.stat().st_mtime_ns for path in answers.glob("*.safetensors")}
+    subprocess.run([*command(folder, name), "--unlock"], capture_output=True, check=True)
+    if start(folder, name).wait() != 0:
+        sys.exit("the run after the kill failed")
+    ended = time.monotonic()
+    kept = sum((answers / file).stat().st_mtime_ns == then for file, then in finished.items())
+    print(f"{kept} of {len(finished)} answers that were there at the kill were kept")
+    return killed - began, ended - killed
+
+
 def main(count: int) -> None:
-    """Rank, kill, rank again, and print what it took."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    """Rank, rank again with a kill, and print what it took."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         write_pictures(folder / "images")
         write_sources(folder / "models", count)
+        parts = {part: f"images/{part}" for part in ("labeled", "unlabeled", "test")}
         config = {
-            "name": "many",
-            "targets": [
-                {"name": "noise"}
-                | {part: f"images/{part}" for part in ("labeled", "unlabeled", "test")}
-            ],
+            "targets": [{"name": "noise", **parts}],
             "sources": [{"from": "checkpoint", "file": "models/*/model.safetensors"}],
             "student": {"architecture": "convnet_tiny", "initialization": "random"},
             "methods": {"distill_single": False, "distill_weighted": [12]},
             "baselines": {"source_architectures": []},
         }
-        (folder / "run.yaml").write_text(yaml.safe_dump(config))
-        answers = folder / "results/many/inference/noise"
+        for name in ("whole", "killed"):
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, **config}))
         began = time.monotonic()
-        run = start(folder)
-        while len([*answers.glob("*.safetensors")]) < count // 2:
-            if run.poll() is not None:
-                sys.exit(f"the ranking ended by itself: {run.returncode}")
-            time.sleep(0.2)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        before = time.monotonic() - began
-        finished = {path.name: path.stat().st_mtime_ns for path in answers.glob("*.safetensors")}
-        unlock = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-        unlock += ["--configfile", str(folder / "run.yaml"), "--unlock"]
-        subprocess.run(unlock, capture_output=True, check=True)
-        began = time.monotonic()
-        if start(folder).wait() != 0:
-            sys.exit("the second run failed")
-        after = time.monotonic() - began
-        same = sum(
-            (answers / name).stat().st_mtime_ns == time_ns for name, time_ns in finished.items()
-        )
+        if start(folder, "whole").wait() != 0:
+            sys.exit("the ranking failed")
+        whole = time.monotonic() - began
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-        print(f"{count} sources: {before:.0f} s until the kill, {after:.0f} s after it")
+        print(f"{count} sources: {whole:.0f} s; the largest process took {peak:.2f} GB")
+        with open(folder / "results/whole/benchmarks/rank_sources/noise.tsv") as file:
+            (measured,) = csv.DictReader(file, delimiter="\t")
+        seconds, memory = float(measured["s"]), float(measured["max_rss"]) / 1e3
+        print(f"of these the job that ranks: {seconds:.0f} s, {memory:.2f} GB")
+        answers = folder / "results/killed/inference/noise"
+        before, after = kill_in_the_middle(folder, "killed", answers, count)
         print(
-            f"{same} of {len(finished)} finished answers were kept; largest process {peak:.2f} GB"
+            f"{before:.0f} s until a kill and {after:.0f} s after it: "
+            f"it cost {before + after - whole:.0f} s"
         )
+        same = [
+            (folder / f"results/{n}/ranking/noise.csv").read_bytes() for n in ("whole", "killed")
+        ]
+        print("the two rankings are " + ("the same" if same[0] == same[1] else "NOT the same"))
 
 
 if __name__ == "__main__":

@@ -104,8 +104,8 @@ def sentences(job: RankingJob, ranking: Ranking) -> list[str]:
     else:
         said.append(
             f"{worth}, against {_accuracy(ranking.correct[job.start])} on the student's own start, "
-            f"{job.start}: {_points(outlook)}, {_VERDICTS[outlook.verdict]} (an assumption: that a "
-            "student learns most from features better than its own)."
+            f"{job.start}: {_points(outlook)}, {_VERDICTS[outlook.verdict]} (an assumption, which "
+            "can fail: that a student learns most from features better than its own)."
         )
     if best != nearest:
         lead = outlook_of(ranking, best, nearest, seed=seed)

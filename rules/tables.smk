@@ -19,6 +19,11 @@ rule collect_accuracy:
             if RUN.products.has_label_fractions
             else {}
         ),
+        **(
+            {"lambda_accuracy": "<results>/tables/lambda_accuracy.csv"}
+            if RUN.products.has_lambdas
+            else {}
+        ),
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
         nearest="<results>/tables/nearest.csv",
@@ -34,6 +39,8 @@ rule collect_accuracy:
     params:
         code=code_of("collect_accuracy"),
         cells=RUN.products.cells,
+        lambdas=RUN.products.lambdas,
+        lambda_recipes=RUN.products.lambda_recipes,
         label_fraction=config["training"]["label_fraction"],
     script:
         "../workflow_scripts/collect_accuracy.py"
@@ -254,6 +261,70 @@ rule comparison_with_paper:
         code=code_of("comparison_with_paper"),
     script:
         "../workflow_scripts/comparison_with_paper.py"
+
+
+# Only for a configuration with training.other_lambdas: a table, and a figure of the same name.
+rule effect_of_lambda:
+    input:
+        "<results>/tables/lambda_accuracy.csv",
+    output:
+        RUN.paths.table_files("effect_of_lambda")[1:],
+        csv=report(
+            "<results>/tables/effect_of_lambda.csv",
+            caption="captions/effect_of_lambda.rst",
+            category="Tables",
+            labels={"item": "Effect of lambda", "shows": "improvement over IN+Transfer"},
+        ),
+        pdf="<results>/figures/effect_of_lambda.pdf",
+        png=report(
+            "<results>/figures/effect_of_lambda.png",
+            caption="captions/effect_of_lambda.rst",
+            category="Figures",
+            labels={"item": "Effect of lambda", "shows": "improvement over IN+Transfer"},
+        ),
+    log:
+        "<results>/logs/effect_of_lambda.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("effect_of_lambda"),
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/effect_of_lambda.py"
+
+
+# Only for a configuration with `tuning`, whose one table it is; learning_rates.yaml is what such a
+# run is for.
+rule tuning:
+    input:
+        RUN.products.files_of_students("metrics.json"),
+    output:
+        RUN.paths.table_files("tuning")[1:],
+        csv=report(
+            "<results>/tables/tuning.csv",
+            caption="captions/tuning.rst",
+            category="Tables",
+            labels={"item": "Tuning", "shows": "accuracy by learning rate"},
+        ),
+        rates="<results>/tables/learning_rates.yaml",
+    log:
+        "<results>/logs/tuning.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("tuning"),
+        names=RUN.products.tuned_names,
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/tuning.py"
 
 
 rule tables:

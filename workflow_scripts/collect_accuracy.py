@@ -1,6 +1,6 @@
 """Rule collect_accuracy: gather students, similarities and weights into one table each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,7 @@ from distillweighted.similarity.tables import SCORE_COLUMNS, read_score_rows, re
 
 COLUMNS = ["target", "recipe", "method", "p", "source", "seed", "student"]
 COLUMNS += ["accuracy", "balanced_accuracy"]
+SETTINGS = ["learning_rate", "lambda"]
 
 
 def main(
@@ -19,11 +20,15 @@ def main(
     output: dict[str, Path],
     *,
     label_fraction: float,
+    lambdas: Mapping[str, float | None] | None = None,
+    lambda_recipes: Sequence[str] = (),
 ) -> None:
     """Write accuracy.csv (a row a student), similarity.csv, nearest.csv and compute.csv.
 
     Where there are several label fractions, these tables hold the first one's rows, and
-    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them.
+    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them. Students that were
+    trained only for the effect of lambda are in lambda_accuracy.csv, with those that they are
+    compared with.
 
     Args:
         metrics: metrics.json of every student.
@@ -32,11 +37,19 @@ def main(
             source.
         output: Where each table goes.
         label_fraction: The first label fraction.
+        lambdas: lambda of every recipe of the table of lambda's effect, and None for the baseline.
+        lambda_recipes: Which of them stand in no other table.
     """
-    facts = (*COLUMNS, "label_fraction", "gmacs", "parameters")
+    facts = (*COLUMNS, *SETTINGS, "label_fraction", "gmacs", "parameters")
     students = pd.DataFrame([read_facts(Path(path), facts) for path in metrics])
     first = students[students["label_fraction"] == label_fraction]
-    first[COLUMNS].to_csv(output["accuracy"], index=False)
+    if lambdas:
+        compared = first[first["recipe"].isin(lambdas)]
+        compared = compared.assign(**{"lambda": compared["recipe"].map(lambdas)})
+        compared[[*COLUMNS, *SETTINGS]].to_csv(output["lambda_accuracy"], index=False)
+    plain = students[~students["recipe"].isin(lambda_recipes)]
+    first = plain[plain["label_fraction"] == label_fraction]
+    first[[*COLUMNS, *SETTINGS]].to_csv(output["accuracy"], index=False)
     _read_similarity(similarity).to_csv(output["similarity"], index=False)
     rows = []
     for (target, seed, fraction), path in nearest.items():
@@ -48,7 +61,7 @@ def main(
     first.drop(columns="label_fraction").to_csv(output["nearest"], index=False)
     if "label_fractions_accuracy" in output:
         columns = [*COLUMNS, "label_fraction"]
-        students[columns].to_csv(output["label_fractions_accuracy"], index=False)
+        plain[columns].to_csv(output["label_fractions_accuracy"], index=False)
         sources.to_csv(output["label_fractions_nearest"], index=False)
     compute = students.groupby("student", sort=False)[["gmacs", "parameters"]]
     # Heads differ between targets by their classes; the mean stands for the architecture.
@@ -71,4 +84,6 @@ if "snakemake" in globals():
             dict(zip(cells, snakemake.input.nearest, strict=True)),
             {name: Path(path) for name, path in snakemake.output.items()},
             label_fraction=snakemake.params.label_fraction,
+            lambdas=snakemake.params.lambdas,
+            lambda_recipes=snakemake.params.lambda_recipes,
         )

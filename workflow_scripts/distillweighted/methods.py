@@ -46,6 +46,13 @@ class Method:
     other_architectures: bool = False
     """Whether the source architectures can have it beside the student's own."""
 
+    lam: float | None = None
+    """Its own lambda, whatever the configuration says; None for that of the configuration."""
+
+    control: str | None = None
+    """For a control: what it leaves out of DistillWeighted, in words. It tells where an effect
+    comes from; it is never deployed, and has the learning rate of DistillWeighted."""
+
     apart: bool = False
     """Whether its students are trained in a process without those of other methods, so that asking
     for it moves none of them to another one."""
@@ -115,6 +122,47 @@ METHODS: dict[str, Method] = {
             apart=True,
         ),
         Method(
+            "control_pass_through",
+            "Control: nothing distilled",
+            objective="distill",
+            weights="power",
+            lam=1.0,
+            control="lambda is 1: unlabelled images pass through the network, nothing is distilled",
+            switch="controls.pass_through",
+            variants="default_p",
+            apart=True,
+        ),
+        Method(
+            "control_labeled_batch",
+            "Control: labelled batch alone",
+            objective="labeled_batch",
+            control="only the labelled images of a step of distillation, a third of its images",
+            switch="controls.labeled_batch",
+            apart=True,
+        ),
+        Method(
+            "control_random_head",
+            "Control: random heads",
+            objective="distill",
+            weights="power",
+            head="random",
+            control="each source's classifier is a random one, as sharp as its own",
+            switch="controls.random_head",
+            variants="default_p",
+            apart=True,
+        ),
+        Method(
+            "control_shuffled_labels",
+            "Control: shuffled pseudo-labels",
+            objective="distill",
+            weights="power",
+            head="shuffled",
+            control="the pseudo-labels of other images than those that are seen",
+            switch="controls.shuffled_labels",
+            variants="default_p",
+            apart=True,
+        ),
+        Method(
             "finetune_selected_source",
             "Fine-tuned selected source",
             objective="transfer",
@@ -135,6 +183,12 @@ METHODS: dict[str, Method] = {
             sums_up="the distill_single student of the most similar source (p = inf)",
         ),
         Method("distill_equal", "DistillEqual", sums_up="distill_weighted with p = 0"),
+        Method(
+            "oracle_selection",
+            "Oracle selection (sees test labels)",
+            control="the source is chosen by the test labels, which no method may see",
+            sums_up="the distill_single students of the source that do best on the test images",
+        ),
     )
 }
 """Every method by name, in the order in which their students stand in the grid."""
@@ -150,10 +204,15 @@ METHOD_ORDER = (
     "distill_inverse",
     "distill_prototypes",
     "probe_labels",
+    "control_pass_through",
+    "control_labeled_batch",
+    "control_random_head",
+    "control_shuffled_labels",
+    "oracle_selection",
     "finetune_selected_source",
 )
 """The methods in the order of the paper's Table 1; distill_inverse is only in its Fig. 1, and
-distill_prototypes and probe_labels are not of the paper."""
+distill_prototypes, probe_labels and the controls are not of the paper."""
 
 BASELINES_OF_ANY_ARCHITECTURE = tuple(m.name for m in METHODS.values() if m.other_architectures)
 """The methods that a source architecture can have beside the student's."""

@@ -73,7 +73,10 @@ def check_accuracy(accuracy: pd.DataFrame) -> None:
 
 
 def require_complete(
-    rows: pd.DataFrame, by: Sequence[str], targets: Sequence[str], seeds: Sequence[int]
+    rows: pd.DataFrame,
+    by: Sequence[str],
+    targets: Sequence[str],
+    seeds: Sequence[int] | None = None,
 ) -> None:
     """Raises ValueError unless every group of `rows` has every target and seed.
 
@@ -81,10 +84,11 @@ def require_complete(
         rows: Columns `by`, target, seed.
         by: The columns that make a group.
         targets: The targets that every group must have.
-        seeds: The seeds that every group must have for each target.
+        seeds: The seeds that every group must have for each target; None for those that the group
+            has of any, since methods may have different numbers of seeds.
     """
-    wanted = set(product(targets, seeds))
     for key, group in rows.groupby(list(by), sort=False):
+        wanted = set(product(targets, sorted(set(group["seed"])) if seeds is None else seeds))
         missing = sorted(wanted - set(zip(group["target"], group["seed"], strict=True)))
         if missing:
             name = ", ".join(f"{column} {value}" for column, value in zip(by, key, strict=True))
@@ -165,6 +169,7 @@ def method_accuracy(
     targets: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     partial: bool = False,
+    oracle: bool = False,
 ) -> pd.DataFrame:
     """The accuracy of each of the paper's methods for every target and seed.
 
@@ -178,6 +183,7 @@ def method_accuracy(
         targets: The targets to keep, in this order; None keeps those of `accuracy`.
         seeds: The seeds to keep; None keeps those of `accuracy`.
         partial: Allow a method that lacks some targets or seeds.
+        oracle: Add oracle_selection, which sees the test labels (`oracle_students`).
 
     Returns:
         Columns student, method, target, seed, accuracy, balanced_accuracy (percent), ordered by
@@ -205,17 +211,40 @@ def method_accuracy(
         accuracy[weighted & (p == 0)].assign(method="distill_equal"),
         *(_mean_of_students(accuracy[method == name], name) for name in drawn),
         accuracy[method.isin(several) & (p == default_p)],
+        *([oracle_students(accuracy)] if oracle else []),
     ]
     rows = pd.concat([part[CELL + _VALUES] for part in parts], ignore_index=True)
     twice = rows[rows.duplicated(CELL)]
     if len(twice):
         raise ValueError(f"two results for one cell: {twice.iloc[0][CELL].to_dict()}")
     if not partial:
-        require_complete(rows, ["student", "method"], targets, seeds)
+        require_complete(rows, ["student", "method"], targets)
+        of_singles = sorted(set(singles["seed"]))
         for target, group in singles.groupby("target", sort=False):
-            require_complete(group, ["student", "source"], [target], seeds)
+            require_complete(group, ["student", "source"], [target], of_singles)
     order = {target: position for position, target in enumerate(targets)}
     return rows.sort_values("target", key=lambda t: t.map(order), kind="stable", ignore_index=True)
+
+
+def oracle_students(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Oracle selection: for each target the source whose students do best on the test images.
+
+    It is chosen by the mean accuracy over all seeds, so that one source stands for a target (of
+    equal ones the first by name). No method may see these labels: it bounds what choosing one
+    source can reach, a little too high.
+
+    Args:
+        accuracy: One row a student.
+
+    Returns:
+        The rows of the chosen sources, with the method oracle_selection.
+    """
+    singles = accuracy[accuracy["method"] == "distill_single"]
+    means = singles.groupby(["target", "source"])["accuracy"].mean().reset_index()
+    means = means.sort_values(["accuracy", "source"], ascending=[False, True])
+    best = means.drop_duplicates("target").set_index("target")["source"]
+    chosen = singles[singles["source"] == singles["target"].map(best)]
+    return chosen.assign(method="oracle_selection")
 
 
 def _mean_of_students(rows: pd.DataFrame, method: str) -> pd.DataFrame:

@@ -107,7 +107,7 @@ class TargetBatches:
             crops = np.random.Generator(
                 np.random.PCG64(derive_seed(self._seed, "strong crop", size, step))
             )
-            base = self._view.strong_base(self._images, rows.numpy(), crops)
+            base = self._view.train(self._images, rows.numpy(), crops)
             seed = derive_seed(self._seed, "strong", size, step)
             strong = strong_augmentation(base, seed=seed)
             self._step[key] = (strong, rows)

@@ -28,9 +28,6 @@ class View(Protocol):
     def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Weakly augmented images."""
 
-    def strong_base(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """What FixMatch's strong augmentation starts from."""
-
     def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
         """Images without augmentation, for inference and evaluation."""
 
@@ -62,9 +59,6 @@ class PaddedCrop:
 
     def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         return random_crop(_fixed(images, rows), self.padding, rng)
-
-    def strong_base(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        return _fixed(images, rows)
 
     def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
         return _fixed(images, rows)
@@ -129,8 +123,6 @@ class ResizedCrop:
         jobs = zip(_load(images, rows), draws, strict=True)
         return self._stack(lambda job: self._random_part(*job), list(jobs))
 
-    strong_base = train
-
     def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
         return self._stack(self._middle, _load(images, rows))
 
@@ -186,8 +178,19 @@ def random_part(
     return int(draw[2] * (height - h + 1)), int(draw[3] * (width - w + 1)), h, w
 
 
+STRONG_OPERATIONS = 3
+"""Operations of RandAugment in FixMatch's strong view."""
+
+STRONG_CUTOUT = 0.5
+"""Largest side of the square that it covers, as a share of the image's side."""
+
+
 def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
-    """FixMatch's strong view: RandAugment, then Cutout (torchvision's RandomErasing).
+    """FixMatch's strong view of weakly augmented images, as strong as that of USB's code (Wang et
+    al. 2022): three operations of RandAugment, each of a random magnitude, then Cutout.
+
+    The operations and their ranges are torchvision's. The cut-out square is grey, its side uniform
+    from 0 to half of the image's, its middle anywhere in the image.
 
     Args:
         images: uint8 [n, 3, h, w].
@@ -195,13 +198,33 @@ def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
     """
     from torchvision.transforms import v2
 
-    transform = v2.Compose(
-        [
-            v2.RandAugment(num_ops=2, magnitude=10),
-            v2.RandomErasing(p=1.0, scale=(0.02, 0.25), value=127),
-        ]
-    )
+    bins = 31
+    by_magnitude = [
+        v2.RandAugment(num_ops=1, magnitude=magnitude, num_magnitude_bins=bins)
+        for magnitude in range(bins)
+    ]
+    rng = np.random.Generator(np.random.PCG64(seed))
+    magnitudes = rng.integers(bins, size=(len(images), STRONG_OPERATIONS))
+    cutouts = rng.random((len(images), 3))
+    augmented = []
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would also seed CUDA's generator: a student draws from that.
         torch.random.default_generator.manual_seed(seed)
-        return torch.stack([transform(image) for image in images])
+        for image, row, cutout in zip(images, magnitudes, cutouts, strict=True):
+            for magnitude in row:
+                image = by_magnitude[magnitude](image)
+            augmented.append(_cut_out(image, cutout))
+    return torch.stack(augmented)
+
+
+def _cut_out(image: Tensor, draw: np.ndarray) -> Tensor:
+    """An image [3, h, w] with a grey square; `draw` is its side and middle, in [0, 1)."""
+    height, width = image.shape[1:]
+    half = draw[0] * STRONG_CUTOUT * min(height, width) / 2
+    (top, bottom), (left, right) = (
+        (max(0, round(middle - half)), min(side, round(middle + half)))
+        for middle, side in ((draw[1] * height, height), (draw[2] * width, width))
+    )
+    image = image.clone()
+    image[:, top:bottom, left:right] = 127
+    return image

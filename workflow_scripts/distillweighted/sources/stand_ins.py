@@ -117,6 +117,40 @@ def prototype_pseudo_labels(
     return _softmax(directions @ _unit(prototypes).T / TEMPERATURE)
 
 
+def random_pseudo_labels(
+    features: np.ndarray, num_classes: int, *, entropy: float, seed: int
+) -> np.ndarray:
+    """Pseudo-labels of a random linear classifier: a control, for what a source's own is worth.
+
+    Args:
+        features: `[n, d]` of the target's training images.
+        num_classes: C, 2 or more.
+        entropy: mean entropy of the pseudo-labels in nats, above 0 and below log C; the scale of
+            the classifier is chosen so that it is reached, as far as scales from 1e-3 to 1e4 go.
+        seed: reproduces the classifier.
+
+    Returns:
+        float32 `[n, C]`, softmax of the directions of the features (see above) times normal numbers
+        times the scale.
+
+    Raises:
+        ValueError: As of `kmeans_pseudo_labels`, or fewer than 2 classes.
+    """
+    if num_classes < 2:
+        raise ValueError(f"a classifier needs 2 classes or more, got {num_classes}")
+    directions = directions_of(features)
+    weights = np.random.default_rng(seed).standard_normal((directions.shape[1], num_classes))
+    logits = directions @ weights
+    low, high = np.log(1e-3), np.log(1e4)
+    # The entropy falls as the scale grows.
+    for _ in range(60):
+        middle = (low + high) / 2
+        q = _softmax(np.exp(middle) * logits).astype(np.float64)
+        found = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1).mean()
+        low, high = (middle, high) if found > entropy else (low, middle)
+    return _softmax(np.exp((low + high) / 2) * logits)
+
+
 def zero_shot_probabilities(features: np.ndarray, text: np.ndarray) -> np.ndarray:
     """Probabilities of the target's classes from an image and text tower (CLIP, SigLIP).
 

@@ -293,6 +293,7 @@ class _Cohort:
             self.rows.labels,
             self.meta["classes"],
             self._distilled_rows,
+            seed=derive_seed(self.job.seed, self.job.target, "lessons"),
             temperature=self.job.settings.temperature,
             feature_scale=self.job.feature_scale,
         )

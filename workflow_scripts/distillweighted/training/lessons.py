@@ -1,14 +1,14 @@
 """What sources teach a student, by their heads: pseudo-labels or features.
 
 Heads own, kmeans and zero_shot are pseudo-labels that inference has stored. Prototypes, which need
-labels, are made here. Features are the source's own, standardised over the images that are
-distilled; `losses` says how their loss is scaled.
+labels, are made here; so are those of controls, random and shuffled. Features are the source's own,
+standardised over the images that are distilled; `losses` says how their loss is scaled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,13 @@ from torch import Tensor
 from distillweighted.errors import DamagedError
 from distillweighted.files.tensors import load_tensors
 from distillweighted.losses import label_information
+from distillweighted.seeds import derive_seed
 from distillweighted.sources.outputs import load_inference
-from distillweighted.sources.stand_ins import prototype_pseudo_labels, standardize
+from distillweighted.sources.stand_ins import (
+    prototype_pseudo_labels,
+    random_pseudo_labels,
+    standardize,
+)
 from distillweighted.training.cohort_job import STORED_HEADS
 
 
@@ -41,6 +46,9 @@ class Classroom:
 
     distilled_rows: np.ndarray
     """Rows of the images to distil on."""
+
+    seed: int = 0
+    """Seed of random heads and of shuffles."""
 
     temperature: float = 1.0
     """Of the loss on pseudo-labels."""
@@ -83,7 +91,9 @@ def read_lessons(
         outputs = load_inference(inference[source])
         _check_rows(inference[source], outputs["pseudo_labels"], classroom.num_images)
         try:
-            lessons.append(lesson_of(head, outputs, classroom))
+            own = replace(classroom, seed=derive_seed(classroom.seed, source))
+            # A shuffle is the same for all sources: all see the same other image.
+            lessons.append(lesson_of(head, outputs, classroom if head == "shuffled" else own))
         except ValueError as error:
             raise ValueError(f"source '{source}' cannot teach by {head}: {error}") from error
     targets, scales = zip(*lessons, strict=True)
@@ -100,7 +110,7 @@ def lesson_of(
     """What one source teaches.
 
     Args:
-        head: own, kmeans, zero_shot, prototypes or features.
+        head: own, kmeans, zero_shot, prototypes, features, random or shuffled.
         outputs: features float32 [n, d] and pseudo_labels float32 [n, k] of the source.
         classroom: The rest.
 
@@ -117,7 +127,12 @@ def lesson_of(
         return _prototypes(outputs["features"], classroom), None
     if head == "features":
         return _features(outputs, classroom)
-    raise ValueError(f"no such head (allowed: {', '.join(STORED_HEADS)}, prototypes, features)")
+    if head == "random":
+        return _random(outputs, classroom), None
+    if head == "shuffled":
+        return _shuffled(outputs["pseudo_labels"], classroom), None
+    made = ("prototypes", "features", "random", "shuffled")
+    raise ValueError(f"no such head (allowed: {', '.join((*STORED_HEADS, *made))})")
 
 
 def read_probe_labels(
@@ -183,3 +198,21 @@ def _features(outputs: Mapping[str, np.ndarray], classroom: Classroom) -> tuple[
         torch.from_numpy(outputs["pseudo_labels"][rows]), temperature=classroom.temperature
     )
     return targets, classroom.feature_scale * information
+
+
+def _random(outputs: Mapping[str, np.ndarray], classroom: Classroom) -> np.ndarray:
+    """Pseudo-labels of a random classifier with as many classes as the source's, as sharp."""
+    own = outputs["pseudo_labels"].astype(np.float64)
+    entropy = float(-(own * np.log(np.maximum(own, 1e-300))).sum(axis=1).mean())
+    return random_pseudo_labels(
+        outputs["features"], own.shape[1], entropy=entropy, seed=classroom.seed
+    )
+
+
+def _shuffled(pseudo_labels: np.ndarray, classroom: Classroom) -> np.ndarray:
+    """Pseudo-labels dealt out anew among the images to distil on."""
+    rows = classroom.distilled_rows
+    shuffled = pseudo_labels.copy()
+    rng = np.random.default_rng(classroom.seed)
+    shuffled[rows] = pseudo_labels[rng.permutation(rows)]
+    return shuffled

@@ -40,6 +40,10 @@ class Outcome:
 class Trainee:
     """A network with its optimiser (AdamW), its schedule (one cycle) and its history.
 
+    The rate rises from 1/25 of its peak over 30% of the steps and falls to almost 0, along cosines
+    (PyTorch's OneCycleLR); AdamW's beta1 stays 0.9. Vectors (biases, and the gains and shifts of
+    normalisation) have no weight decay.
+
     Subclasses say what a step computes (`losses`) and what it draws from (`seed_draws`).
 
     Args:
@@ -71,13 +75,13 @@ class Trainee:
         self.outcome = Outcome(name)
         self.current_rate = learning_rate
         self.optimizer = torch.optim.AdamW(
-            [*self.model.parameters(), *extra],
+            _groups([*self.model.parameters(), *extra], weight_decay),
             lr=learning_rate,
-            weight_decay=weight_decay,
             fused=True,
         )
+        # By default it cycles beta1 too, against the rate.
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, learning_rate, total_steps=steps + 1
+            self.optimizer, learning_rate, total_steps=steps + 1, cycle_momentum=False
         )
 
     def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
@@ -124,3 +128,15 @@ class Trainee:
         if outcome.error is None:
             for name, part in self.parts().items():
                 part.load_state_dict(state[name])
+
+
+def _groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters by whether they decay, as an optimiser takes them."""
+    decays: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for parameter in parameters:
+        decays[parameter.ndim > 1].append(parameter)
+    groups = [
+        {"params": decays[True], "weight_decay": weight_decay},
+        {"params": decays[False], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -139,8 +139,9 @@ def _with_exact_types(value: Any, schema: Mapping[str, Any]) -> Any:
     """
     types = schema.get("type", ())
     if isinstance(value, dict):
-        rules = schema.get("properties", {})
-        return {key: _with_exact_types(item, rules.get(key, {})) for key, item in value.items()}
+        rules, others = schema.get("properties", {}), schema.get("additionalProperties")
+        others = others if isinstance(others, Mapping) else {}
+        return {key: _with_exact_types(item, rules.get(key, others)) for key, item in value.items()}
     if isinstance(value, list):
         return [_with_exact_types(item, schema.get("items", {})) for item in value]
     if "integer" in types and isinstance(value, float) and value.is_integer():
@@ -255,6 +256,8 @@ def _allowed_of_type(name: str, rule: Mapping[str, Any]) -> str:
         start = "a list of one or more of: " if rule.get("minItems") else "a list of: "
         return start + _allowed(rule["items"])
     if name == "object":
+        if "properties" not in rule:
+            return f"a mapping of names to {_allowed(rule['additionalProperties'])}"
         return f"a mapping with the keys {', '.join(rule['properties'])}"
     if name == "string" and "pattern" in rule:
         return rule["description"]

@@ -34,9 +34,11 @@ from distillweighted.tasks.registry import (
     target_names,
 )
 from distillweighted.workflow.choice_checks import choice_problems
-from distillweighted.workflow.grid import format_p, list_students
+from distillweighted.workflow.grid import list_students
+from distillweighted.workflow.learning_rates import rate_problems, tuning_problems
 from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
+from distillweighted.workflow.recipes import format_p
 from distillweighted.workflow.size_checks import (
     batch_problems,
     label_problems,
@@ -363,6 +365,8 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
+    ("training exclude targets sources methods baselines student seeds tuning", rate_problems),
+    ("tuning choice training", tuning_problems),
     ("choice exclude targets sources methods baselines student seeds training", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),

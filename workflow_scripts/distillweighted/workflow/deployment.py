@@ -15,7 +15,8 @@ from distillweighted.deployment.jobs import (
 from distillweighted.methods import METHODS
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.workflow.choice_checks import AUTO
-from distillweighted.workflow.grid import PlannedStudent, methods_of
+from distillweighted.workflow.grid import PlannedStudent
+from distillweighted.workflow.recipes import methods_of
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run

@@ -8,30 +8,25 @@ weights over the sources; what differs between rows is only where that vector co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from distillweighted.methods import METHODS, Method
-from distillweighted.sources.model import Model
-from distillweighted.sources.zoo import (
-    CHOSEN_STARTS,
-    admissible_sources,
-    baseline_architectures,
-)
 from distillweighted.tasks.registry import target_names
 from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.workflow.recipes import (
+    Recipe,
+    is_chosen,
+    lambda_recipes,
+    list_recipes,
+    methods_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["target", "replicate", "seed", "label_fraction"]
 COLUMNS += ["recipe", "method", "p", "source", "draw", "student", "cohort"]
-
-
-def format_p(p: float) -> str:
-    """An exponent as it stands in a recipe's name: 12, 0.5, inf."""
-    return "inf" if math.isinf(p) else repr(float(p) + 0.0).removesuffix(".0")  # no "-0"
 
 
 @dataclass(frozen=True)
@@ -51,61 +46,6 @@ class Replicate:
     """Share of the labelled images that are kept for choosing between students (`choice`), which
     are then tested on them; None for students that are trained on all and tested on the test
     images."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a student is trained: a method, and which of its variants."""
-
-    method: str
-    """A name in `methods.METHODS`."""
-
-    p: float | None = None
-    """The exponent of eq. 5, 0 to infinity, where the method has one."""
-
-    source: str | None = None
-    """The source of a single-source student."""
-
-    draw: int | None = None
-    """The number of a draw of random weights."""
-
-    architecture: str | None = None
-    """The source architecture of a baseline; None for the student's."""
-
-    learning_rate: float | None = None
-    """Its own peak learning rate, of a candidate (`choice.learning_rates`)."""
-
-    lam: float | None = None
-    """Its own lambda, of a candidate (`choice.lambdas`)."""
-
-    @property
-    def name(self) -> str:
-        """Its name in paths and tables."""
-        name, variant = self.method, self.source or self.architecture
-        if self.p is not None:
-            name += f"-p{format_p(self.p)}"
-        elif self.draw is not None:
-            name += f"-draw{self.draw}"
-        elif variant is not None:
-            name += f"-{variant}"
-        if self.learning_rate is not None:
-            name += f"-rate{self.learning_rate:g}"
-        return name if self.lam is None else f"{name}-lambda{self.lam:g}"
-
-    @property
-    def base(self) -> Recipe:
-        """The recipe that a candidate is a variant of; of others, itself."""
-        return replace(self, learning_rate=None, lam=None)
-
-    @property
-    def facts(self) -> Method:
-        """The row of its method."""
-        return METHODS[self.method]
-
-    @property
-    def has_weights_file(self) -> bool:
-        """Whether its weights over the sources are computed and stored."""
-        return self.facts.weights not in (None, "single")
 
 
 @dataclass(frozen=True)
@@ -146,34 +86,18 @@ def validation_replicate(config: Mapping[str, Any], replicate: Replicate) -> Rep
     return replace(replicate, name=f"{replicate.name}-validation", validation=fraction)
 
 
-def weight_recipes(config: Mapping[str, Any]) -> dict[str, Recipe]:
-    """The recipes whose weights are stored for every target and seed, by name.
-
-    `distill_weighted-pinf` is always there: it names the nearest source.
-    """
-    recipes = [Recipe("distill_weighted", p=math.inf)]
-    for method in METHODS.values():
-        if method.variants == "exponents":
-            recipes += [Recipe(method.name, p=p) for p in asked(method, config)]
-        elif method.weights is not None and method.variants in ("one", "default_p", "draws"):
-            recipes += _variants(method, config, [])
-    selecting = baseline_architectures(config)
-    if config["student"]["initialization"] == "nearest_source":
-        selecting = dict.fromkeys([*selecting, config["student"]["architecture"]])
-    recipes += [Recipe("finetune_selected_source", architecture=name) for name in selecting]
-    return {recipe.name: recipe for recipe in recipes}
-
-
 def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
     """All students of a complete configuration (see `config.read_config`), target by target."""
-    student, size = config["student"]["architecture"], config["training"]["cohort"]
-    replicates = list_replicates(config)
-    students = [
-        PlannedStudent(target, replicate, recipe, recipe.architecture or student, cohort)
-        for target in target_names(config)
-        for recipe, cohort in _with_cohorts(list(_recipes(config, target)), size)
-        for replicate in replicates
-    ]
+    first = config["training"]["label_fraction"]
+
+    def recipes_of(target: str, replicate: Replicate) -> list[Recipe]:
+        recipes = list(list_recipes(config, target, replicate.seed))
+        if config["tuning"] is not None:
+            rates = config["tuning"]["learning_rates"]
+            return [replace(recipe, learning_rate=r) for recipe in recipes for r in rates]
+        return recipes + (lambda_recipes(config) if replicate.label_fraction == first else [])
+
+    students = list(_plan(config, list_replicates(config), recipes_of))
     names = {(s.target, s.replicate.name, s.recipe.name) for s in students}
     if len(names) < len(students):
         raise AssertionError("a student stands in the grid twice")
@@ -187,36 +111,47 @@ def list_candidates(config: Mapping[str, Any]) -> list[PlannedStudent]:
     and, where its objective has a lambda, every lambda. They learn from a part of the labelled
     images and are tested on the rest of them.
     """
-    choice, architecture = config["choice"], config["student"]["architecture"]
+    choice = config["choice"]
     if choice is None:
         return []
-    students, size = [], config["training"]["cohort"]
-    replicates = [validation_replicate(config, r) for r in list_replicates(config)]
-    for target in target_names(config):
-        variants = [
+
+    def variants_of(target: str, replicate: Replicate) -> list[Recipe]:
+        return [
             replace(recipe, learning_rate=rate, lam=lam)
-            for recipe in _recipes(config, target)
+            for recipe in list_recipes(config, target, replicate.seed)
             if is_chosen(recipe)
             for rate in choice["learning_rates"] or [None]
             for lam in (choice["lambdas"] if OBJECTIVES[recipe.facts.objective].lam else ())
             or [None]
         ]
-        students += [
-            PlannedStudent(target, replicate, recipe, architecture, cohort)
-            for recipe, cohort in _with_cohorts(variants, size)
-            for replicate in replicates
-        ]
-    return students
+
+    replicates = [validation_replicate(config, r) for r in list_replicates(config)]
+    return list(_plan(config, replicates, variants_of))
 
 
-def is_chosen(recipe: Recipe) -> bool:
-    """Whether the settings of a recipe are chosen where the configuration has a `choice`."""
-    return recipe.architecture is None
+def _plan(
+    config: Mapping[str, Any],
+    replicates: Sequence[Replicate],
+    recipes_of: Callable[[str, Replicate], list[Recipe]],
+) -> Iterator[PlannedStudent]:
+    """The students of some recipes of every target and replicate: by target, then by recipe."""
+    student, size = config["student"]["architecture"], config["training"]["cohort"]
+    for target in target_names(config):
+        rows: dict[Recipe, list[PlannedStudent]] = {}
+        for replicate in replicates:
+            for recipe, cohort in _with_cohorts(recipes_of(target, replicate), size):
+                architecture = recipe.architecture or student
+                row = PlannedStudent(target, replicate, recipe, architecture, cohort)
+                rows.setdefault(recipe, []).append(row)
+        for students in rows.values():
+            yield from students
 
 
 def deployable(config: Mapping[str, Any]) -> dict[str, Recipe]:
     """The recipes of which a configuration may deploy a student, by the name of their method."""
     found: dict[str, Recipe] = {}
+    if config["tuning"] is not None:
+        return found
     architecture, default_p = config["student"]["architecture"], config["methods"]["default_p"]
     for student in list_students({**config, "targets": config["targets"][:1]}):
         recipe = student.recipe
@@ -224,22 +159,6 @@ def deployable(config: Mapping[str, Any]) -> dict[str, Recipe]:
             continue
         found |= dict.fromkeys(methods_of(recipe, default_p), recipe)
     return found
-
-
-def methods_of(recipe: Recipe, default_p: float) -> list[str]:
-    """The methods of which a recipe, not of a single source, gives the one student a seed; none
-    where it is one of several.
-
-    Args:
-        recipe: The recipe.
-        default_p: The exponent of DistillWeighted.
-    """
-    if recipe.draw is not None:
-        return []
-    if recipe.method != "distill_weighted":
-        return [recipe.method]
-    exponents = {"distill_weighted": default_p, "distill_equal": 0.0, "distill_nearest": math.inf}
-    return [name for name, p in exponents.items() if recipe.p == p]
 
 
 def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
@@ -274,56 +193,6 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _recipes(config: Mapping[str, Any], target: str) -> Iterator[Recipe]:
-    """The recipes of one target; the same for every seed."""
-    sources = admissible_sources(config, target)
-    for method in METHODS.values():
-        if method.objective is not None and method.variants != "architectures":
-            yield from _variants(method, config, sources)
-    available = {source.architecture for source in sources}
-    student = config["student"]
-    # The student's own architecture has the methods with a fixed start already.
-    fixed = student["initialization"] not in (*CHOSEN_STARTS, "weights")
-    for architecture in baseline_architectures(config):
-        possible = {
-            "selected_source": architecture in available,
-            "initialization": fixed and architecture != student["architecture"],
-        }
-        for method in METHODS.values():
-            if method.other_architectures and possible[method.start]:
-                yield Recipe(method.name, architecture=architecture)
-
-
-def _variants(
-    method: Method, config: Mapping[str, Any], sources: Sequence[Model]
-) -> Iterator[Recipe]:
-    """The students of a method that the configuration asks for, of the student's architecture."""
-    wanted = asked(method, config)
-    if method.variants == "sources":
-        if wanted:
-            yield from (Recipe(method.name, source=source.name) for source in sources)
-    elif method.variants == "exponents":
-        for p in wanted:
-            # p = inf puts all weight on one source: that student is among the singles already,
-            # where they are trained with the same objective.
-            single = method.objective == METHODS["distill_single"].objective
-            if not (math.isinf(p) and single and config["methods"]["distill_single"]):
-                yield Recipe(method.name, p=p)
-    elif method.variants == "draws":
-        yield from (Recipe(method.name, draw=draw) for draw in range(wanted))
-    elif method.variants == "default_p":
-        if wanted:
-            yield Recipe(method.name, p=config["methods"]["default_p"])
-    elif wanted:
-        yield Recipe(method.name)
-
-
-def asked(method: Method, config: Mapping[str, Any]) -> Any:
-    """What the configuration says of a method: whether, how often, or for which exponents."""
-    section, key = method.switch.split(".")
-    return config[section][key]
-
-
 def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe, str]]:
     """Each recipe with a cohort's name.
 
@@ -334,6 +203,8 @@ def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe
     for recipe in recipes:
         several = recipe.facts.variants in ("sources", "exponents")
         family = recipe.method if several or recipe.facts.apart else "others"
+        if recipe.lam is not None:
+            family += "-lambdas"
         index = seen.get(family, 0)
         seen[family] = index + 1
         yield recipe, recipe.name if size == 1 else f"{family}-{index // size}"

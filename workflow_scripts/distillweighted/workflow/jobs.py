@@ -18,7 +18,8 @@ from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
 from distillweighted.workflow.fingerprint import code_of
-from distillweighted.workflow.grid import PlannedStudent, format_p
+from distillweighted.workflow.grid import PlannedStudent
+from distillweighted.workflow.recipes import format_p
 from distillweighted.workflow.states import data_set_state, files_state
 
 if TYPE_CHECKING:
@@ -255,6 +256,8 @@ class Jobs:
             facts.append(made)
         if "features" in made.values():
             facts.append(config["training"]["feature_scale"])
+        if (lam := self._own_lam(student)) is not None:
+            facts.append(lam)
         return facts
 
     def metric_modules(self) -> dict[str, list[str]]:
@@ -278,8 +281,13 @@ class Jobs:
         """lambda of a student; None where its objective has none."""
         if not OBJECTIVES[student.recipe.facts.objective].lam:
             return None
-        own = student.recipe.lam
+        own = self._own_lam(student)
         return self.run.config["training"]["lambda"] if own is None else own
+
+    def _own_lam(self, student: PlannedStudent) -> float | None:
+        """lambda of a student where it is not that of the configuration."""
+        recipe = student.recipe
+        return recipe.facts.lam if recipe.lam is None else recipe.lam
 
     def _student(self, student: PlannedStudent) -> StudentJob:
         return StudentJob(
@@ -287,7 +295,7 @@ class Jobs:
             objective=student.recipe.facts.objective,
             architecture=student.architecture,
             learning_rate=self.run.learning_rate(student),
-            lam=student.recipe.lam,
+            lam=self._own_lam(student),
             choice=self.run.settings_choice(student),
             source=student.recipe.source,
             weights=self.run.weights_path(student),

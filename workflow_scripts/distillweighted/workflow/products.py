@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from distillweighted.analysis import paper_numbers
+from distillweighted.methods import METHODS
+from distillweighted.workflow.learning_rates import rate_name
+from distillweighted.workflow.recipes import lambda_recipes
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
@@ -34,6 +37,48 @@ class Products:
         return len(self.run.replicates) > len(self.run.config["seeds"])
 
     @cached_property
+    def has_lambdas(self) -> bool:
+        """Whether the effect of lambda was asked for, and there is what to compare with."""
+        config = self.run.config
+        return bool(lambda_recipes(config)) and config["baselines"]["in_transfer"]
+
+    @cached_property
+    def lambdas(self) -> dict[str, float | None]:
+        """lambda of every recipe of the table of lambda's effect; None for IN+Transfer, which it is
+        compared with."""
+        config = self.run.config
+        if not self.has_lambdas:
+            return {}
+        plain = replace(lambda_recipes(config)[0], lam=None)
+        lambdas = {"in_transfer": None, plain.name: config["training"]["lambda"]}
+        if config["controls"]["pass_through"]:
+            # Another value of lambda in the configuration may be the same.
+            control = METHODS["control_pass_through"]
+            lambdas[replace(plain, method=control.name).name] = control.lam
+        return lambdas | {recipe.name: recipe.lam for recipe in lambda_recipes(config)}
+
+    @cached_property
+    def lambda_recipes(self) -> list[str]:
+        """The recipes that are trained for the effect of lambda alone."""
+        return [recipe.name for recipe in lambda_recipes(self.run.config)]
+
+    @cached_property
+    def is_tuning(self) -> bool:
+        """Whether it tunes learning rates, and has that table alone."""
+        return self.run.config["tuning"] is not None
+
+    @cached_property
+    def tuned_names(self) -> dict[str, str]:
+        """The name under which `training.learning_rates` has each recipe of a tuning run."""
+        if not self.is_tuning:
+            return {}
+        recipes = {student.recipe for student in self.run.students}
+        return {
+            r.name: rate_name(r) if r.architecture is None else r.base.name
+            for r in sorted(recipes, key=lambda r: r.name)
+        }
+
+    @cached_property
     def is_comparable(self) -> bool:
         """Whether a target is one of the paper's."""
         return bool(set(self.run.targets) & set(paper_numbers.TARGETS))
@@ -41,7 +86,11 @@ class Products:
     @cached_property
     def tables(self) -> list[str]:
         """Names of the tables, for each of which there is a rule."""
+        if self.is_tuning:
+            return ["tuning"]
         names = ["table1_accuracy", "comparison_with_paper"]
+        if self.has_lambdas:
+            names.append("effect_of_lambda")
         if self.has_label_fractions:
             names.append("table_label_fractions")
         if self.run.config["figures"]["target_groups"]:
@@ -53,19 +102,23 @@ class Products:
     @cached_property
     def figures(self) -> list[str]:
         """Names of the figures, for each of which there is a rule."""
+        if self.is_tuning:
+            return []
         names = ["fig1_weightings", "fig5_accuracy_vs_compute"]
         if self.has_correlations:
             names += ["fig3_single_source", "fig4_similarity_vs_accuracy"]
         config = self.run.config
         if config["methods"]["distill_weighted"] and config["baselines"]["in_transfer"]:
             names.append("fig6_effect_of_p")
+        if self.has_lambdas:
+            names.append("effect_of_lambda")
         return names
 
     @cached_property
     def captions(self) -> list[str]:
         """What the report shows with a caption: tables, figures and facts of the run."""
         facts = ["sources", "exclusions", "versions"]
-        shown = [*self.tables, *self.figures, *facts]
+        shown = [*dict.fromkeys([*self.tables, *self.figures]), *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
 
     def files_of_students(self, *names: str) -> list[str]:
@@ -116,8 +169,15 @@ class Products:
         labels = [f"labels of {', '.join(own)} as given"] if own else []
         if len(own) < len(self.run.targets):
             labels.append(f"{training['label_fraction']:.0%} of {images} labelled")
+        seeds = ", ".join(map(str, config["seeds"]))
+        for key, what in (
+            (config["methods"]["distill_single_seeds"], "single sources"),
+            (config["baselines"]["source_architecture_seeds"], "source architectures"),
+        ):
+            if key is not None and key < len(config["seeds"]):
+                seeds += f" ({what}: the first {key})"
         return (
-            f"Run {config['name']}: seeds {', '.join(map(str, config['seeds']))}; {generated}"
+            f"Run {config['name']}: seeds {seeds}; {generated}"
             f"{len(self.run.sources)} sources; {', '.join(labels)}; lambda = "
             f"{training['lambda']:g}, p = {config['methods']['default_p']:g}; "
             f"{training['steps']} steps."

@@ -41,20 +41,19 @@ from distillweighted.workflow.config_file import read_complete_config, read_sche
 from distillweighted.workflow.deployment import Deployment
 from distillweighted.workflow.grid import (
     PlannedStudent,
-    Recipe,
     Replicate,
     deployable,
-    is_chosen,
     list_candidates,
     list_replicates,
     list_students,
     validation_replicate,
-    weight_recipes,
 )
 from distillweighted.workflow.jobs import Jobs
+from distillweighted.workflow.learning_rates import learning_rate_of
 from distillweighted.workflow.locations import located
 from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.products import Products
+from distillweighted.workflow.recipes import Recipe, is_chosen, weight_recipes
 from distillweighted.workflow.resources import Resources
 
 
@@ -238,14 +237,8 @@ class Run:
         )
 
     def learning_rate(self, student: PlannedStudent) -> float:
-        """The peak learning rate of a student: of a source architecture, that which its sources
-        were trained with."""
-        training = self.config["training"]
-        if student.recipe.learning_rate is not None:
-            return student.recipe.learning_rate
-        if student.architecture == self.config["student"]["architecture"]:
-            return training["learning_rate"]
-        return training["sources"]["learning_rate"]
+        """The peak learning rate of a student."""
+        return learning_rate_of(self.config, student.recipe)
 
     def chooses_start(self, student: PlannedStudent) -> bool:
         """Whether a student starts from the most similar source of its architecture."""

@@ -9,8 +9,8 @@ from distillweighted.methods import METHODS
 from distillweighted.sources.zoo import list_sources
 from distillweighted.tasks.registry import GeneratedTask, list_tasks, target_names
 from distillweighted.training.objectives.registry import OBJECTIVES
-from distillweighted.workflow.grid import asked
 from distillweighted.workflow.problems import Problem
+from distillweighted.workflow.recipes import asked
 
 
 def pool_problems(config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -101,7 +101,7 @@ def weightings(
     targets = list(dict.fromkeys(methods["target"])) if targets is None else list(targets)
     rows = methods[methods["student"] == student]
     rows = rows[rows["method"].isin(WEIGHTINGS) & rows["target"].isin(targets)]
-    require_complete(rows, ["method"], targets, sorted(set(methods["seed"])))
+    require_complete(rows, ["method"], targets)
     table = mean_over_targets(rows, ["method"])
     order = {method: position for position, method in enumerate(WEIGHTINGS)}
     return table.sort_values("method", key=lambda m: m.map(order), ignore_index=True)

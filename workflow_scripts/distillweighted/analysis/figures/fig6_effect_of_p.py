@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from distillweighted.analysis.figures import style
+from distillweighted.analysis.figures.effect import draw_effect, improvements
 from distillweighted.analysis.methods_accuracy import (
     check_accuracy,
     nearest_students,
@@ -16,99 +17,27 @@ from distillweighted.analysis.methods_accuracy import (
 )
 
 
-@style.styled
 def fig6_effect_of_p(table: pd.DataFrame) -> Figure:
     """Fig. 6: improvement over ImageNet transfer for each p, by target and on average.
 
-    The values of p stand at even distances, since 0 and infinity have no place on a number line.
-
     Args:
-        table: What `effect_of_p` returns; the bars of the mean are standard errors
-            over seeds.
+        table: What `effect_of_p` returns.
 
     Returns:
-        The figure, three quarters of a page wide.
+        The figure (`effect.draw_effect`).
 
     Raises:
         ValueError: There is nothing to draw.
     """
     if table.empty:
         raise ValueError("Fig. 6: no weighted distillation was run")
-    ps = sorted(set(table["p"]))
-    targets = [target for target in dict.fromkeys(table["target"]) if target != "mean"]
-    figure = style.new_figure(0.75 * style.PAGE_WIDTH, max(2.8, 1.2 + 0.2 * len(targets)))
-    axes = figure.add_subplot()
-    axes.axhline(0, color=style.GREY, linewidth=0.8, linestyle="--", zorder=1)
-    ends = []
-    for number, target in enumerate(targets):
-        rows = table[table["target"] == target].sort_values("p")
-        colour = style.CATEGORIES[number % len(style.CATEGORIES)]
-        axes.plot(
-            [ps.index(p) for p in rows["p"]],
-            rows["improvement"],
-            color=colour,
-            marker=style.MARKERS[number % len(style.MARKERS)],
-            markersize=3.5,
-            linewidth=0.7,
-            alpha=0.55,
-            zorder=2,
-            gid=target,
-        )
-        ends.append((rows["improvement"].iloc[-1], style.wrapped_name(target, 22), colour))
-    mean = table[table["target"] == "mean"].sort_values("p")
-    has_error = mean["standard_error"].notna().all()
-    axes.errorbar(
-        [ps.index(p) for p in mean["p"]],
-        mean["improvement"],
-        yerr=mean["standard_error"] if has_error else None,
-        color="black",
-        marker="o",
-        markersize=6,
-        linewidth=1.8,
-        elinewidth=1.0,
-        zorder=4,
-    )
-    ends.append((mean["improvement"].iloc[-1], "Mean", "black"))
-    axes.set_xticks(range(len(ps)), [style.p_label(p) for p in ps])
     names = {0.0: "\n(Equal)", float("inf"): "\n(Nearest)"}
-    axes.set_xticklabels([style.p_label(p) + names.get(p, "") for p in ps])
-    axes.set_xlabel("Power p of the similarity in the weights")
-    axes.set_ylabel("Improvement over IN+Transfer\n(percentage points)")
-    axes.margins(x=0.04, y=0.08)
-    axes.grid(axis="y")
-    _label_ends(figure, ends, len(ps) - 1)
-    return figure
-
-
-def _label_ends(figure: Figure, ends: list[tuple[float, str, str]], last: int) -> None:
-    """Writes each line's name right of its last point, with the names moved apart."""
-    axes = figure.axes[0]
-    figure.draw_without_rendering()
-    low, high = axes.get_ylim()
-    per_point = (high - low) / (axes.get_window_extent().height / figure.dpi * 72)
-    lines = max(label.count("\n") + 1 for _, label, _ in ends)
-    heights = style.spread([value for value, _, _ in ends], 9 * lines * per_point)
-    for (value, label, colour), height in zip(ends, heights, strict=True):
-        is_mean = label == "Mean" and colour == "black"
-        axes.annotate(
-            label,
-            (last, value),
-            xytext=(1.03, height),
-            textcoords=axes.get_yaxis_transform(),
-            va="center",
-            color="black",
-            fontweight="bold" if is_mean else "normal",
-            fontsize=7,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 1.0,
-                "shrinkA": 1,
-                "shrinkB": 4,
-            },
-            annotation_clip=False,
-        )
-    axes.set_ylim(low, high)
+    return draw_effect(
+        table,
+        "p",
+        label="Power p of the similarity in the weights",
+        tick=lambda p: style.p_label(p) + names.get(p, ""),
+    )
 
 
 def effect_of_p(
@@ -146,13 +75,4 @@ def effect_of_p(
     require_complete(rows, ["p"], targets, seeds)
     if base.empty:
         raise ValueError("no in_transfer student to compare with")
-    rows = rows[["p", "target", "seed", "accuracy"]].merge(
-        base[["target", "seed", "accuracy"]], on=["target", "seed"], suffixes=("", "_base")
-    )
-    rows["improvement"] = rows["accuracy"] - rows["accuracy_base"]
-    mean = rows.groupby(["p", "seed"])["improvement"].mean().reset_index().assign(target="mean")
-    groups = pd.concat([rows, mean]).groupby(["p", "target"])["improvement"]
-    table = groups.agg(improvement="mean", standard_error="sem").reset_index()
-    order = {target: position for position, target in enumerate([*targets, "mean"])}
-    table["order"] = table["target"].map(order)
-    return table.sort_values(["p", "order"], ignore_index=True).drop(columns="order")
+    return improvements(rows, base, "p", targets)

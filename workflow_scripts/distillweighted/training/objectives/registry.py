@@ -53,6 +53,7 @@ OBJECTIVES: dict[str, Objective] = {
     for objective in (
         Objective("distill", "eq. 4 (eq. 1 with one source)", pseudo_labels=True, lam=True),
         Objective("transfer", "eq. 2: the labelled images alone"),
+        Objective("labeled_batch", "eq. 2 on the labelled images of a step of distillation alone"),
         # Labelled, weak and strong views.
         Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),
         Objective(

@@ -1,0 +1,78 @@
+"""The learning rate of each recipe: `training.learning_rates` by name, then the defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from distillweighted.methods import METHODS
+from distillweighted.workflow.grid import list_students
+from distillweighted.workflow.problems import Problem, unknown_name
+from distillweighted.workflow.recipes import Recipe
+
+
+def rate_name(recipe: Recipe) -> str:
+    """The name under which a recipe's learning rate stands, beside its own: its method's.
+
+    DistillNearest is the single-source student of the nearest source, so that students of p = inf
+    have the rate of single sources; DistillEqual may have one of its own.
+    """
+    if recipe.method == "distill_weighted" and recipe.p is not None:
+        if math.isinf(recipe.p):
+            return "distill_single"
+        if recipe.p == 0:
+            return "distill_equal"
+    return recipe.method
+
+
+def learning_rate_of(config: Mapping[str, Any], recipe: Recipe) -> float:
+    """The peak learning rate of a recipe.
+
+    Its own, of a candidate; else the first that `training.learning_rates` has of: the recipe's
+    name (in_transfer-resnet18), its method's (see `rate_name`), and for DistillEqual and controls
+    that of DistillWeighted. Else the default, which for source architectures is that of sources.
+    """
+    if recipe.learning_rate is not None:
+        return recipe.learning_rate
+    training = config["training"]
+    names = [recipe.base.name]
+    if recipe.architecture is None:
+        names.append(rate_name(recipe))
+        if names[-1] == "distill_equal" or recipe.facts.control is not None:
+            names.append("distill_weighted")
+    elif recipe.method == "finetune_selected_source":
+        # IN+Transfer's is that of the student's own architecture.
+        names.append(recipe.method)
+    for name in names:
+        if name in training["learning_rates"]:
+            return training["learning_rates"][name]
+    if recipe.architecture in (None, config["student"]["architecture"]):
+        return training["learning_rate"]
+    return training["sources"]["learning_rate"]
+
+
+def rate_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Learning rates of methods that there are not."""
+    rates = config["training"]["learning_rates"]
+    if not rates:
+        return
+    methods = [method.name for method in METHODS.values() if method.objective is not None]
+    recipes = {student.recipe for student in list_students(config)}
+    of_architectures = {r.base.name for r in recipes if r.architecture is not None}
+    allowed = [*methods, "distill_equal", *of_architectures]
+    for name in rates:
+        if name not in allowed:
+            yield unknown_name(f"training.learning_rates.{name}", name, allowed, "method")
+
+
+def tuning_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Tuning beside what it cannot go with."""
+    if config["tuning"] is None:
+        return
+    if config["choice"] is not None:
+        text = "tuning and choice both say which learning rates are tried (allowed: null)"
+        yield Problem("choice", text)
+    for key in ("other_label_fractions", "other_lambdas"):
+        if config["training"][key]:
+            yield Problem(f"training.{key}", "tuning is of learning rates alone (allowed: [])")

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources mini-paper paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -26,6 +26,10 @@ field-check: $(VENV)/.installed  ## real pictures, real weights, from Debian's a
 
 many-sources: $(VENV)/.installed  ## 100 sources ranked: time, memory, and what a kill costs
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/many_sources.py
+
+tuning: $(VENV)/.installed  ## learning rates of every method, tuned alike on development tasks
+	$(SNAKEMAKE) --quiet rules --configfile configs/tuning.yaml -- tuning
+	@cat results/tuning/tables/tuning.md results/tuning/tables/learning_rates.yaml
 
 mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml

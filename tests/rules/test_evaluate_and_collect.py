@@ -111,6 +111,7 @@ def record(recipe, p=None, source=None, seed=0, student="small", accuracy=50.0, 
     values = {"target": "lesions_b", "recipe": recipe, "method": method, "p": p, "source": source}
     values |= {"seed": seed, "student": student, "accuracy": accuracy}
     values |= {"balanced_accuracy": accuracy / 2, "gmacs": 1.0, "parameters": 10}
+    values |= {"learning_rate": 0.01, "lambda": None if method.startswith("in_") else 0.8}
     return {**values, "label_fraction": 0.2, **others}
 
 
@@ -150,7 +151,7 @@ def collected(tmp_path):
 
 def test_every_student_has_its_row(collected):
     table = collected["accuracy"]
-    assert list(table.columns) == collect_accuracy.COLUMNS
+    assert list(table.columns) == [*collect_accuracy.COLUMNS, *collect_accuracy.SETTINGS]
     assert len(table) == len(RECORDS)
     rows = table.set_index(["target", "recipe"])
     for values in RECORDS:
@@ -214,3 +215,36 @@ def test_tables_hold_the_first_label_fraction_and_two_more_hold_all(tmp_path):
     assert dict(zip(every["label_fraction"], every["accuracy"])) == {0.2: 50.0, 0.05: 40.0}
     sources = tables["label_fractions_nearest"]
     assert dict(zip(sources["label_fraction"], sources["source"])) == {0.2: "a", 0.05: "b"}
+
+
+def test_students_of_other_lambdas_stand_in_a_table_of_their_own(tmp_path):
+    students = [
+        record("in_transfer"),
+        record("distill_weighted-p12", p="12", accuracy=60.0),
+        record("distill_weighted-p4", p="4"),
+        record("control_pass_through-p12", p="12", accuracy=51.0, **{"lambda": 1.0}),
+        record("distill_weighted-p12-lambda0.5", p="12", accuracy=64.0, **{"lambda": 0.5}),
+    ]
+    metrics = []
+    for i, values in enumerate(students):
+        metrics.append(tmp_path / f"{i}.json")
+        metrics[-1].write_text(json.dumps(values))
+    (tmp_path / "scores.csv").write_text(f"{SCORES}lesions_b,0,a,features,parc,0.1\n")
+    (tmp_path / "nearest.csv").write_text("source,weight\na,1.0\n")
+    names = ("accuracy", "similarity", "nearest", "compute", "lambda_accuracy")
+    lambdas = {"in_transfer": None, "distill_weighted-p12": 0.8, "control_pass_through-p12": 1.0}
+    collect_accuracy.main(
+        metrics,
+        [tmp_path / "scores.csv"],
+        {("lesions_b", 0, 0.2): tmp_path / "nearest.csv"},
+        {name: tmp_path / f"out_{name}.csv" for name in names},
+        label_fraction=0.2,
+        lambdas={**lambdas, "distill_weighted-p12-lambda0.5": 0.5},
+        lambda_recipes=["distill_weighted-p12-lambda0.5"],
+    )
+    plain = pd.read_csv(tmp_path / "out_accuracy.csv")
+    assert plain["recipe"].tolist() == [s["recipe"] for s in students[:4]]
+    assert plain["learning_rate"].tolist() == [0.01] * 4
+    table = pd.read_csv(tmp_path / "out_lambda_accuracy.csv").set_index("lambda")["accuracy"]
+    assert table[[0.8, 1.0, 0.5]].tolist() == [60.0, 51.0, 64.0]
+    assert table[table.index.isna()].tolist() == [50.0] and len(table) == 4

@@ -352,3 +352,37 @@ def test_faulty_scores():
         correlation.table3_relative_accuracy(a, s, k=6)
     with pytest.raises(ValueError, match="lacks \\['a'\\]"):
         table1_accuracy(methods_accuracy.method_accuracy(a, grid.nearest_table), COMPUTE.iloc[:2])
+
+
+def test_methods_may_have_different_seeds_but_each_the_same_for_every_target():
+    grid = Grid(3)
+    accuracy = grid.accuracy
+    fewer = accuracy[~((accuracy["method"] == "distill_single") & (accuracy["seed"] == 1))]
+    methods = methods_accuracy.method_accuracy(fewer, grid.nearest_table)
+    seeds = methods.groupby("method")["seed"].agg(lambda s: sorted(set(s)))
+    assert seeds["distill_random_selection"] == [0, 2] and seeds["in_transfer"] == [0, 1, 2]
+    # Of one target alone, it would be a mean of unlike cells.
+    one = (accuracy["method"] == "in_transfer") & (accuracy["seed"] == 1)
+    with pytest.raises(ValueError, match=r"in_transfer has no result for 't1' seed 1"):
+        methods_accuracy.method_accuracy(
+            accuracy[~(one & (accuracy["target"] == "t1"))], grid.nearest_table
+        )
+
+
+def test_the_oracle_takes_the_source_that_is_best_over_all_seeds():
+    grid = Grid(5)
+    plain = methods_accuracy.method_accuracy(grid.accuracy, grid.nearest_table)
+    assert "oracle_selection" not in set(plain["method"])
+    methods = methods_accuracy.method_accuracy(grid.accuracy, grid.nearest_table, oracle=True)
+    rows = methods[methods["method"] == "oracle_selection"].set_index(["target", "seed"])
+    singles = grid.accuracy[grid.accuracy["method"] == "distill_single"]
+    for target in grid.targets:
+        of_target = singles[singles["target"] == target]
+        means = {
+            source: np.mean([grid.value[target, s, f"distill_single-{source}"] for s in grid.seeds])
+            for source in set(of_target["source"])
+        }
+        best = max(means, key=means.__getitem__)
+        for seed in grid.seeds:
+            expected = grid.value[target, seed, f"distill_single-{best}"]
+            assert rows.at[(target, seed), "accuracy"] == expected

@@ -156,5 +156,35 @@ def test_strong_augmentation_depends_on_its_seed_alone():
     torch.manual_seed(4)
     assert torch.equal(strong_augmentation(images, seed=7), strong)
     assert not torch.equal(strong_augmentation(images, seed=8), strong)
-    # Cutout covers something in every image.
-    assert (strong != images).flatten(1).any(dim=1).all()
+
+
+def test_three_operations_of_any_magnitude_and_a_square_of_up_to_half_the_side(monkeypatch):
+    from torchvision.transforms import v2
+
+    asked, applied = [], []
+
+    class Recorded:
+        def __init__(self, *, num_ops, magnitude, num_magnitude_bins):
+            asked.append((num_ops, magnitude, num_magnitude_bins))
+            self.magnitude = magnitude
+
+        def __call__(self, image):
+            applied.append(self.magnitude)
+            return image
+
+    monkeypatch.setattr(v2, "RandAugment", Recorded)
+    images = torch.zeros((400, 3, 20, 30), dtype=torch.uint8)
+    strong = strong_augmentation(images, seed=0)
+    assert asked == [(1, magnitude, 31) for magnitude in range(31)]
+    assert len(applied) == 3 * 400 and set(applied) == set(range(31))
+    assert set(strong.unique().tolist()) == {0, 127}
+    cut = (strong[:, 0] == 127).numpy()
+    heights, widths = cut.any(axis=2).sum(axis=1), cut.any(axis=1).sum(axis=1)
+    assert (cut.sum(axis=(1, 2)) == heights * widths).all()  # rectangles
+    # Half of the shorter side at most; a square at the border is cut off, so smaller is possible.
+    assert heights.max() == widths.max() == 10 and heights.min() == 0
+    inside = ~(cut[:, [0, -1]].any(axis=(1, 2)) | cut[:, :, [0, -1]].any(axis=(1, 2)))
+    assert (abs(heights - widths)[inside] <= 1).all()
+    # A square whose side is uniform from 0 to 10 covers 33 of 600 pixels on average; 11% of it
+    # lies outside in the mean.
+    assert 25 < cut.sum(axis=(1, 2)).mean() < 33

@@ -53,6 +53,41 @@ def test_features_are_standardised_over_the_images_that_are_distilled():
     assert warm == pytest.approx(label_information(torch.from_numpy(LABELS[6:]), temperature=2.0))
 
 
+def entropy_of(probabilities):
+    q = probabilities.astype(float)
+    return -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1).mean()
+
+
+def test_a_random_head_has_the_classes_and_the_sharpness_of_the_sources_own():
+    targets, scale = lesson_of("random", OUTPUTS, ROOM)
+    assert scale is None and targets.shape == LABELS.shape and targets.dtype == np.float32
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
+    assert entropy_of(targets) == pytest.approx(entropy_of(LABELS), abs=1e-5)
+    again = lesson_of("random", OUTPUTS, ROOM)[0]
+    other = lesson_of("random", OUTPUTS, replace(ROOM, seed=1))[0]
+    np.testing.assert_array_equal(again, targets)
+    assert not np.allclose(other, targets)
+    # It is a function of the features, and of nothing else that the source says of an image.
+    permuted = lesson_of("random", {**OUTPUTS, "pseudo_labels": LABELS[::-1]}, ROOM)[0]
+    np.testing.assert_allclose(permuted, targets, atol=1e-6)
+
+
+def test_shuffled_pseudo_labels_are_dealt_out_among_the_images_to_distil_on(stored):
+    targets, scale = lesson_of("shuffled", OUTPUTS, ROOM)
+    assert scale is None
+    np.testing.assert_array_equal(targets[:6], LABELS[:6])
+    assert (targets[6:] != LABELS[6:]).any(axis=1).sum() > 18  # 1 of 24 stays on average
+    order = np.lexsort(LABELS[6:].T)
+    np.testing.assert_array_equal(targets[6:][np.lexsort(targets[6:].T)], LABELS[6:][order])
+    # All sources say what they say of the same other image; random heads differ by source.
+    heads = dict.fromkeys(stored, "shuffled")
+    both = read_lessons(heads, stored, ROOM).targets.numpy()
+    np.testing.assert_array_equal(both[:, 4:], both[:, 3::-1])
+    np.testing.assert_array_equal(both[:, :4], targets)
+    both = read_lessons(dict.fromkeys(stored, "random"), stored, ROOM).targets.numpy()
+    assert not np.allclose(both[:, :4], both[:, 4:], atol=0.01)
+
+
 @pytest.fixture
 def stored(tmp_path):
     files = {"pear": tmp_path / "pear.safetensors", "quince": tmp_path / "quince.safetensors"}

@@ -19,6 +19,7 @@ from distillweighted.seeds import derive_seed
 from distillweighted.training.loop import train_students
 from distillweighted.training.settings import StudentSettings
 from distillweighted.training.student import PseudoLabels, Student
+from distillweighted.training.trainee import Trainee
 
 CPU = torch.device("cpu")
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.3]
@@ -349,3 +350,38 @@ def test_a_plan_may_have_a_learning_rate_of_its_own():
     outcomes = train(replace(plan("own"), learning_rate=0.001), plan("common"))
     assert same_model(outcomes["own"], train_one(plan(), settings=settings))
     assert not same_model(outcomes["own"], outcomes["common"])
+
+
+def test_vectors_do_not_decay_and_beta1_is_not_cycled():
+    """Where the loss has no gradient, decay is all that moves a weight."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    start = {name: value.clone() for name, value in network.named_parameters()}
+
+    class Still(Trainee):
+        def losses(self, batches, step):
+            return {"loss": sum(0 * p.sum() for p in self.model.parameters())}
+
+    trainee = Still("still", network, learning_rate=0.1, weight_decay=0.5, steps=4, device=CPU)
+    rates = []
+    for step in range(1, 5):
+        trainee.step(None, step)
+        rates.append(trainee.current_rate)
+        assert {group["betas"] for group in trainee.optimizer.param_groups} == {(0.9, 0.999)}
+    # From 1/25 of the peak, up to it and down again.
+    assert rates[0] == pytest.approx(0.004) and max(rates) == pytest.approx(0.1, rel=0.1)
+    decay = np.prod([1 - 0.5 * rate for rate in rates])
+    for name, value in network.named_parameters():
+        factor = decay if value.ndim > 1 else 1.0
+        torch.testing.assert_close(value, start[name] * factor, rtol=1e-5, atol=0)
+
+
+def test_the_labelled_batch_alone_is_a_third_of_transfers():
+    """The control sees the labelled images of a step of distillation, and no others."""
+    outcomes = train(plan("alone", "labeled_batch"))
+    first = outcomes["alone"].history[0]
+    assert first["loss"] == first["labeled_loss"] and "unlabeled_loss" not in first
+    batches, model = target_batches(), build_model("convnet_tiny", 3, seed=5).train()
+    batches.next_step()
+    images, labels = batches.labeled(SETTINGS.labeled_batch)
+    logits = model(normalize(images, MEAN, STD))
+    assert first["loss"] == pytest.approx(losses.labeled_loss(logits, labels).item(), rel=1e-5)

@@ -19,8 +19,8 @@ from distillweighted.sources.zoo import (
     excluded_sources,
     list_sources,
 )
-from distillweighted.workflow import grid
-from distillweighted.workflow.grid import Recipe
+from distillweighted.workflow import grid, recipes
+from distillweighted.workflow.recipes import Recipe
 
 PAPER_TARGETS = ["cifar10", "cub200", "chestx", "eurosat", "isic", "nabird", "oxford_pets"]
 PAPER_TARGETS += ["stanford_dogs"]
@@ -28,6 +28,7 @@ PAPER_TASKS = ["cifar10", "cub200", "caltech101", "nabird", "oxford_pets", "stan
 PAPER_TASKS += ["voc2007"]
 PAPER_ARCHITECTURES = ["alexnet", "googlenet", "resnet18", "resnet50"]
 BANK = {"from": "bank", "multi_label_outputs": "softmax"}
+CONTROLS = ["pass_through", "labeled_batch", "random_head", "shuffled_labels", "oracle_selection"]
 LABELS = {"label_fraction": 0.2, "other_label_fractions": []}
 
 
@@ -42,6 +43,7 @@ def make_config(**changes: Any) -> dict[str, Any]:
         "exclude": [],
         "methods": {
             "distill_single": True,
+            "distill_single_seeds": None,
             "distill_weighted": [0.0, 1.0, 12.0, math.inf],
             "distill_inverse": True,
             "distill_random_weights": 2,
@@ -54,8 +56,11 @@ def make_config(**changes: Any) -> dict[str, Any]:
             "in_fixmatch": True,
             "probe_labels": False,
             "source_architectures": None,
+            "source_architecture_seeds": None,
         },
-        "training": {"cohort": 8, **LABELS},
+        "controls": dict.fromkeys(CONTROLS, False),
+        "tuning": None,
+        "training": {"cohort": 8, "lambda": 0.8, "other_lambdas": [], **LABELS},
     }
     for path, value in changes.items():
         *above, last = path.split("__")
@@ -134,12 +139,15 @@ def test_methods_and_baselines_can_be_switched_off() -> None:
             "distill_inverse": False,
             "distill_random_weights": 0,
             "distill_prototypes": False,
+            "distill_single_seeds": None,
+            "default_p": 12.0,
         },
         baselines={
             "in_transfer": False,
             "in_fixmatch": False,
             "probe_labels": False,
             "source_architectures": [],
+            "source_architecture_seeds": None,
         },
     )
     students = grid.student_grid(config)
@@ -231,7 +239,7 @@ def test_a_student_may_start_from_its_nearest_source() -> None:
         baselines__in_fixmatch=False,
         baselines__source_architectures=[],
     )
-    assert "finetune_selected_source-resnet50" in grid.weight_recipes(config)
+    assert "finetune_selected_source-resnet50" in recipes.weight_recipes(config)
     assert not grid.student_grid(config)["recipe"].str.contains("transfer|finetune").any()
 
 
@@ -239,8 +247,7 @@ def test_weight_recipes() -> None:
     config = make_config(
         methods__distill_weighted=[0.0, 0.5], baselines__source_architectures=["alexnet"]
     )
-    recipes = grid.weight_recipes(config)
-    assert recipes == {
+    assert recipes.weight_recipes(config) == {
         "distill_weighted-p0": Recipe("distill_weighted", p=0.0),
         "distill_weighted-p0.5": Recipe("distill_weighted", p=0.5),
         # It names the nearest source.
@@ -261,8 +268,8 @@ def test_every_student_of_several_sources_has_a_weight_recipe(singles: bool) -> 
     needing = students["method"].isin(
         [method.name for method in METHODS.values() if method.weights not in (None, "single")]
     )
-    assert set(students.loc[needing, "recipe"]) <= set(grid.weight_recipes(config))
-    assert not set(students.loc[~needing, "recipe"]) & set(grid.weight_recipes(config))
+    assert set(students.loc[needing, "recipe"]) <= set(recipes.weight_recipes(config))
+    assert not set(students.loc[~needing, "recipe"]) & set(recipes.weight_recipes(config))
 
 
 @pytest.mark.parametrize(
@@ -271,8 +278,8 @@ def test_every_student_of_several_sources_has_a_weight_recipe(singles: bool) -> 
      (1e-05, "1e-05"), (100.0, "100"), (1e22, "1e+22"), (10.25, "10.25")],
 )  # fmt: skip
 def test_format_p(p: float, text: str) -> None:
-    assert grid.format_p(p) == text
-    assert grid.format_p(pd.Series([float(p)])[0]) == text  # a NumPy number too
+    assert recipes.format_p(p) == text
+    assert recipes.format_p(pd.Series([float(p)])[0]) == text  # a NumPy number too
 
 
 EXPONENTS = st.floats(min_value=0, allow_nan=False) | st.integers(0, 1000).map(float)
@@ -281,7 +288,7 @@ EXPONENTS = st.floats(min_value=0, allow_nan=False) | st.integers(0, 1000).map(f
 @given(EXPONENTS)
 def test_format_p_can_be_read_back_and_stand_in_a_path(p: float) -> None:
     # Reading back gives the same number, so two exponents never share a name.
-    text = grid.format_p(p)
+    text = recipes.format_p(p)
     assert float(text) == p
     assert re.fullmatch(r"[0-9a-z.+-]+", text)
 
@@ -310,6 +317,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
         "exclude": draw(st.lists(excluded, max_size=2)),
         "methods": {
             "distill_single": draw(st.booleans()),
+            "distill_single_seeds": None,
             "distill_weighted": draw(st.lists(EXPONENTS, max_size=4, unique=True)),
             "distill_inverse": draw(st.booleans()),
             "distill_random_weights": draw(st.integers(0, 3)),
@@ -325,9 +333,14 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             "in_fixmatch": draw(st.booleans()),
             "probe_labels": draw(st.booleans()),
             "source_architectures": draw(st.none() | architectures),
+            "source_architecture_seeds": None,
         },
+        "controls": {name: draw(st.booleans()) for name in CONTROLS},
+        "tuning": None,
         "training": {
             "cohort": draw(st.integers(1, 9)),
+            "lambda": 0.8,
+            "other_lambdas": draw(st.lists(names([0.0, 0.5, 0.8, 1.0]), max_size=2, unique=True)),
             "label_fraction": 0.2,
             "other_label_fractions": draw(st.lists(names([0.05, 0.1]), max_size=2, unique=True)),
         },
@@ -369,11 +382,12 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
     sizes = Counter((target, seed, cohort) for (target, seed, _), cohort in cohorts.items())
     size = config["training"]["cohort"]
     assert max(sizes.values(), default=0) <= size
-    # Full but for the last of each kind: three kinds of students, and two that stay apart.
+    # Full but for the last of each kind: three kinds of students, two that stay apart, four
+    # controls, and other lambdas.
     for target in config["targets"]:
         seed = str(config["seeds"][0])
         partial = [n for (t, s, _), n in sizes.items() if (t, s) == (target, seed) and n < size]
-        assert len(partial) <= 5
+        assert len(partial) <= 10
     # The same in every seed, so that a seed more changes nothing.
     for (target, _, recipe), cohort in cohorts.items():
         assert all(cohorts[target, str(seed), recipe] == cohort for seed in config["seeds"])
@@ -384,8 +398,9 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
         later = cohorts_of(longer)
         assert {key: later[key] for key in cohorts} == cohorts
         trained = not (math.isinf(added) and config["methods"]["distill_single"])
-        new = {recipe for _, _, recipe in set(later) - set(cohorts)}
-        assert new == ({f"distill_weighted-p{grid.format_p(added)}"} if trained else set())
+        # The effect of lambda is that on the default p.
+        new = {r for _, _, r in set(later) - set(cohorts) if "-lambda" not in r}
+        assert new == ({f"distill_weighted-p{recipes.format_p(added)}"} if trained else set())
 
 
 def test_cohort_sizes_of_the_paper() -> None:
@@ -411,7 +426,7 @@ def test_a_method_more_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     # Infinity too: it is no single-source student, which is trained otherwise.
     assert mine["recipe"].tolist() == ["once-p12", "often-p1", "often-pinf"]
     assert mine["cohort"].tolist() == ["others-0", "often-0", "often-0"]
-    assert set(mine["recipe"]) <= set(grid.weight_recipes(config))
+    assert set(mine["recipe"]) <= set(recipes.weight_recipes(config))
     off = {**config, "methods": {**config["methods"], "once": False, "often": []}}
     assert set(students["recipe"]) - set(grid.student_grid(off)["recipe"]) == set(mine["recipe"])
 
@@ -426,6 +441,74 @@ def test_methods_that_are_not_the_papers_are_asked_for_and_move_no_student() -> 
     assert isic["recipe"].tolist() == ["distill_prototypes-p12", "probe_labels"]
     assert isic["cohort"].tolist() == ["distill_prototypes-0", "probe_labels-0"]
     assert isic["student"].tolist() == ["mobilenetv3", "mobilenetv3"]
-    recipes = grid.weight_recipes(more)
-    assert recipes.pop("distill_prototypes-p12") == Recipe("distill_prototypes", p=12.0)
-    assert recipes == grid.weight_recipes(config)
+    stored = recipes.weight_recipes(more)
+    assert stored.pop("distill_prototypes-p12") == Recipe("distill_prototypes", p=12.0)
+    assert stored == recipes.weight_recipes(config)
+
+
+def test_controls_are_asked_for_one_by_one_and_move_no_student() -> None:
+    config = make_config()
+    more = make_config(controls=dict.fromkeys(CONTROLS, True))
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"].str.startswith("control_")]
+    pd.testing.assert_frame_equal(after.drop(added.index).reset_index(drop=True), before)
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == [
+        "control_pass_through-p12",
+        "control_labeled_batch",
+        "control_random_head-p12",
+        "control_shuffled_labels-p12",
+    ]  # the oracle trains nothing
+    assert set(isic["student"]) == {"mobilenetv3"}
+    stored = set(recipes.weight_recipes(more)) - set(recipes.weight_recipes(config))
+    assert stored == set(isic["recipe"]) - {"control_labeled_batch"}
+    deployed = grid.deployable({**more, "choice": None})
+    assert not any(name.startswith("control_") for name in deployed)
+
+
+def test_other_lambdas_are_students_of_the_default_p_alone() -> None:
+    config = make_config(training__other_lambdas=[0.5, 0.8, 1.0], targets=["isic"])
+    names = recipes_of(config, "isic")
+    assert [name for name in names if "lambda" in name] == [
+        "distill_weighted-p12-lambda0.5",
+        "distill_weighted-p12-lambda1",
+    ]  # 0.8 is that of all others
+    # The control that distils nothing is the student of lambda = 1.
+    config["controls"]["pass_through"] = True
+    assert "distill_weighted-p12-lambda1" not in recipes_of(config, "isic")
+    assert "control_pass_through-p12" in recipes_of(config, "isic")
+    # Of the first label fraction alone.
+    config["training"]["other_label_fractions"] = [0.1]
+    students = grid.student_grid(config)
+    of_lambdas = students[students["recipe"].str.contains("lambda")]
+    assert set(of_lambdas["label_fraction"]) == {0.2}
+    # They are no method of the tables, and nothing is chosen for them.
+    recipe = Recipe("distill_weighted", p=12.0, lam=0.5)
+    assert recipes.methods_of(recipe, 12.0) == [] and not recipes.is_chosen(recipe)
+
+
+def test_only_the_first_seeds_may_have_single_sources_and_source_architectures() -> None:
+    config = make_config(
+        targets=["isic"],
+        seeds=[7, 3, 5],
+        methods__distill_single_seeds=2,
+        baselines__source_architecture_seeds=1,
+    )
+    students = grid.student_grid(config)
+    seeds = students.groupby("recipe")["seed"].agg(list)
+    assert seeds["distill_single-alexnet_cub200"] == [7, 3]
+    # Nearest is read from the singles where they are, and trained where they are not.
+    assert seeds["distill_weighted-pinf"] == [5]
+    assert seeds["distill_weighted-p12"] == [7, 3, 5]
+    assert seeds["in_transfer-alexnet"] == seeds["finetune_selected_source-resnet18"] == [7]
+
+
+def test_tuning_trains_every_recipe_at_every_rate_and_at_no_other() -> None:
+    rates = [0.001, 0.002, 0.004]
+    plain = make_config(targets=["isic"], methods__distill_single=False)
+    tuned = make_config(
+        targets=["isic"], methods__distill_single=False, tuning={"learning_rates": rates}
+    )
+    names = recipes_of(plain, "isic")
+    assert sorted(recipes_of(tuned, "isic")) == sorted(f"{n}-rate{r}" for n in names for r in rates)
+    assert grid.deployable(tuned) == {}

@@ -347,6 +347,9 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("models_root", text)
 
 
+_GRID = "exclude targets sources methods baselines controls student seeds training tuning"
+"""What the grid is made of."""
+
 _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
@@ -364,13 +367,13 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _exclusion_problems),
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
-    ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
-    ("training exclude targets sources methods baselines student seeds tuning", rate_problems),
+    (_GRID, _nothing_to_train),
+    (_GRID, rate_problems),
     ("tuning choice training", tuning_problems),
-    ("choice exclude targets sources methods baselines student seeds training", choice_problems),
+    (f"choice {_GRID}", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),
-    ("training methods baselines sources", batch_problems),
+    ("training methods baselines controls sources", batch_problems),
 )
 """The checks, each after the top-level keys that it reads."""

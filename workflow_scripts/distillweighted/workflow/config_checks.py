@@ -36,6 +36,7 @@ from distillweighted.tasks.registry import (
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
 from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
+from distillweighted.workflow.planned_methods import reference_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
     batch_problems,
@@ -359,6 +360,10 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("baselines sources", _baseline_problems),
     ("figures targets", _figure_problems),
     ("figures targets baselines", _group_problems),
+    (
+        "figures exclude targets sources methods baselines student seeds training",
+        reference_problems,
+    ),
     ("exclude targets sources", _exclusion_problems),
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from distillweighted.analysis import paper_numbers
+from distillweighted.analysis.ranks import MIN_METHODS, MIN_TARGETS
+from distillweighted.workflow.planned_methods import planned_methods
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
@@ -34,6 +36,26 @@ class Products:
         return len(self.run.replicates) > len(self.run.config["seeds"])
 
     @cached_property
+    def has_random_selection(self) -> bool:
+        """Whether every target has single-source students enough for a spread."""
+        fewest = min(len(self.run.admissible(target)) for target in self.run.targets)
+        return self.run.config["methods"]["distill_single"] and fewest > 1
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """The methods of the student's architecture that Table 1 will have."""
+        config = self.run.config
+        architecture, default_p = config["student"]["architecture"], config["methods"]["default_p"]
+        students = self.run.students
+        return planned_methods(students, architecture=architecture, default_p=default_p)
+
+    @cached_property
+    def has_pairs(self) -> bool:
+        """Whether there is the reference method, and another one to compare with it."""
+        reference = self.run.config["figures"]["paired_reference"]
+        return reference in self.methods and len(self.methods) > 1
+
+    @cached_property
     def is_comparable(self) -> bool:
         """Whether a target is one of the paper's."""
         return bool(set(self.run.targets) & set(paper_numbers.TARGETS))
@@ -42,6 +64,10 @@ class Products:
     def tables(self) -> list[str]:
         """Names of the tables, for each of which there is a rule."""
         names = ["table1_accuracy", "comparison_with_paper"]
+        if self.has_pairs:
+            names.append("table1_paired")
+        if self.has_random_selection:
+            names.append("table1_random_selection")
         if self.has_label_fractions:
             names.append("table_label_fractions")
         if self.run.config["figures"]["target_groups"]:
@@ -59,12 +85,14 @@ class Products:
         config = self.run.config
         if config["methods"]["distill_weighted"] and config["baselines"]["in_transfer"]:
             names.append("fig6_effect_of_p")
+        if len(self.methods) >= MIN_METHODS and len(self.run.targets) >= MIN_TARGETS:
+            names.append("critical_difference")
         return names
 
     @cached_property
     def captions(self) -> list[str]:
         """What the report shows with a caption: tables, figures and facts of the run."""
-        facts = ["sources", "exclusions", "versions"]
+        facts = ["answer", "sources", "exclusions", "versions"]
         shown = [*self.tables, *self.figures, *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -35,16 +35,21 @@ def answer(table1: pd.DataFrame, paired: pd.DataFrame | None) -> list[str]:
     Raises:
         ValueError: No method of the student has a mean over all targets.
     """
-    sentences = [_best(table1)]
+    own = table1[table1["student"] == student_architecture(table1)]
+    own = own[own["mean"].notna()].sort_values("mean", ascending=False, kind="stable")
+    if own.empty:
+        raise ValueError("Table 1 has no method with a mean over all targets")
+    means = dict(zip(own["method"], own["mean"], strict=True))
+    sentences = [_best(means, own["student"].iloc[0], len(table1.columns) - 4)]
     if paired is None or paired.empty:
         return [*sentences, "No reference method was run: nothing is compared in pairs."]
     sentences.append(_strength(paired))
-    sentences += [_comparison(row) for row in paired.to_dict("records")]
+    sentences += [_comparison(row, means) for row in paired.to_dict("records")]
     sentences.append(
-        "± are half widths of 95% t-intervals of a mean of paired differences; p are of the exact "
-        "sign-flip test over targets, corrected for the number of comparisons (Holm). Other seeds "
-        "are other labelled images, initial heads and batches; the images and the source models "
-        "of a run are the same for all its seeds."
+        "± are half widths of 95% t-intervals of a mean of paired differences; p is that of the "
+        "exact sign-flip test over targets, corrected for the number of comparisons (Holm). Other "
+        "seeds are other labelled images, initial heads and batches; the images and the source "
+        "models of a run are the same for all its seeds."
     )
     return sentences
 
@@ -64,7 +69,7 @@ def answer_rst(sentences: Sequence[str], figure: bytes, *, shows: str) -> str:
     # docutils takes no line of more than 10,000 characters.
     encoded = re.findall(".{1,96}", base64.b64encode(figure).decode())
     lines = [".. image:: data:image/png;base64,", *(f"   {line}" for line in encoded)]
-    blocks.append("\n".join([*lines, f"   :alt: {_rst(shows)}"]))
+    blocks.append("\n".join([*lines, f"   :alt: {shows}"]))
     return "\n\n".join([*blocks, *map(_rst, tail)]) + "\n"
 
 
@@ -73,19 +78,15 @@ def method_name(method: str) -> str:
     return METHODS[method].label if method in METHODS else method.replace("_", " ")
 
 
-def _best(table1: pd.DataFrame) -> str:
-    student = student_architecture(table1)
-    own = table1[(table1["student"] == student) & table1["mean"].notna()]
-    if own.empty:
-        raise ValueError("Table 1 has no method with a mean over all targets")
-    own = own.sort_values("mean", ascending=False, kind="stable")
-    names, means = list(own["method"]), list(own["mean"])
-    targets = len(table1.columns) - 4
+def _best(means: Mapping[str, float], student: str, targets: int) -> str:
+    """The two best of the methods, which are given with the best one first."""
+    names, shown = list(means), [f"{mean:.1f}%" for mean in means.values()]
     over = f"on average over {targets} targets" if targets > 1 else "on the one target"
-    best = f"{method_name(names[0])} is the most accurate of the methods of {student} {over}, with "
-    best += f"{means[0]:.1f}%"
+    best = f"{method_name(names[0])} is the most accurate method {over}: {shown[0]} of the test "
+    best += f"images (student {student})"
     if len(names) > 1:
-        best += f"; {method_name(names[1])} comes next, with {means[1]:.1f}%"
+        place = "is level with it" if shown[1] == shown[0] else f"comes next with {shown[1]}"
+        best += f"; {method_name(names[1])} {place}"
     return best + "."
 
 
@@ -120,12 +121,14 @@ def _strength(paired: pd.DataFrame) -> str:
     )
 
 
-def _comparison(row: dict) -> str:
+def _comparison(row: dict, means: Mapping[str, float]) -> str:
     difference, method = row["mean_difference"], method_name(row["method"])
+    if row["method"] in means:
+        method += f" ({means[row['method']]:.1f}%)"
     reference, targets = method_name(row["reference"]), int(row["n_targets"])
     shown = f"{abs(difference):.1f}"
     if float(shown) == 0:
-        relation = f"is level with {method} (less than 0.05 points apart)"
+        relation = f"is level with {method}, less than 0.05 points apart"
     else:
         points = "point" if shown == "1.0" else "points"
         side = "above" if difference > 0 else "below"
@@ -140,7 +143,7 @@ def _comparison(row: dict) -> str:
     if row["ties"]:
         details[-1] += f", equal on {int(row['ties'])}"
     verdict = "told apart" if row["p_holm"] <= LEVEL else "not told apart"
-    return f"{reference} {relation}: {'; '.join(details)}; p = {_p(row['p_holm'])}, {verdict}."
+    return f"{reference} {relation}: {'; '.join(details)}; Holm p = {_p(row['p_holm'])}: {verdict}."
 
 
 def _count(number: int, what: str) -> str:
@@ -158,4 +161,5 @@ def _p(value: float) -> str:
 
 def _rst(text: str) -> str:
     """`text` as reStructuredText shows it literally."""
-    return re.sub(r"([\\*`|_<>])", r"\\\1", " ".join(text.split()))
+    # A character that is no letter can make a list or a title of a line that it begins.
+    return re.sub(r"(^\W|[\\*`|_<>])", r"\\\1", " ".join(text.split()))

@@ -346,6 +346,8 @@ def _root_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("models_root", text)
 
 
+_GRID = "exclude targets sources methods baselines student seeds training"
+
 _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
@@ -360,15 +362,12 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("baselines sources", _baseline_problems),
     ("figures targets", _figure_problems),
     ("figures targets baselines", _group_problems),
-    (
-        "figures exclude targets sources methods baselines student seeds training",
-        reference_problems,
-    ),
+    (f"figures {_GRID}", reference_problems),
     ("exclude targets sources", _exclusion_problems),
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
-    ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
-    ("choice exclude targets sources methods baselines student seeds training", choice_problems),
+    (_GRID, _nothing_to_train),
+    (f"choice {_GRID}", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),

@@ -62,8 +62,8 @@ def critical_difference(ranking: MeanRanks) -> Figure:
         )
     axes.set_yticks(range(len(names)), [style.method_label(name) for name in names])
     axes.invert_yaxis()
-    # A whole rank more, for the number beside the last dot.
-    axes.set_xlim(0.8, len(names) + 0.6)
+    # Room for the number beside the last dot.
+    axes.set_xlim(0.8, len(names) + 0.9)
     axes.set_xticks(range(1, len(names) + 1))
     axes.grid(axis="y")
     axes.tick_params(axis="y", length=0)
@@ -75,9 +75,9 @@ def _note(ranking: MeanRanks) -> list[str]:
     pairs = len(ranking.p_holm)
     if not ranking.can_tell:
         return [
-            "Too few targets: no pair can be told apart at 5%.",
-            f"Wilcoxon with Holm for {pairs} pairs gives p ≥ {ranking.least_p:.2g};",
-            f"{fewest_targets(pairs)} targets are the fewest that could.",
+            "Too few to tell any pair apart at 5%:",
+            f"Wilcoxon, Holm for {pairs} pairs: p ≥ {ranking.least_p:.2g};",
+            f"it takes {fewest_targets(pairs)} targets or more",
         ]
     if not ranking.groups:
         return [f"every pair is told apart (Wilcoxon, Holm, {LEVEL:.0%})"]

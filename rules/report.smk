@@ -76,7 +76,7 @@ rule report:
         [RUN.paths.table(name) for name in RUN.products.tables],
         [RUN.paths.figure(name) for name in RUN.products.figures],
         [RUN.paths.table(name) for name in ("sources", "exclusions", "versions")],
-        answer="<results>/answer.rst",
+        answer=["<results>/answer.rst"] if RUN.products.has_answer else [],
         config="<results>/config.yaml",
         stylesheet=checkout_file("rules/captions/report.css"),
         template=checkout_file("rules/captions/report.rst"),
@@ -94,8 +94,9 @@ rule report:
         runtime=30,
     params:
         snakefile=str(CHECKOUT / "Snakefile"),
+        reported=RUN.products.reported,
     shell:
         "snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
         "--report {output:q} --report-stylesheet {input.stylesheet:q} "
-        "answer figures tables describe_run > {log:q} 2>&1 "
+        "{params.reported:q} > {log:q} 2>&1 "
         "&& ! grep -E '[(](WARNING|ERROR|SEVERE)/' {log:q}"

@@ -104,6 +104,14 @@ def test_one_seed_and_a_reference_that_is_worse():
     assert "better on 0 of 10, equal on 1; Holm p = 0.004: told apart." in pair
 
 
+def test_a_bound_in_table_1_that_is_not_compared_with_is_not_the_best_method():
+    table1, paired = run({"in_transfer": [50, 60], "distill_weighted": [51, 61]})
+    bound = {"student": "tiny_", "gflops": 0.1, "method": "oracle", "t0": 90, "t1": 90, "mean": 90}
+    sentences = answer(pd.concat([table1, pd.DataFrame([bound])]), paired)
+    assert sentences[0].startswith("DistillWeighted is the most accurate method on average")
+    assert not any("oracle" in sentence for sentence in sentences)
+
+
 def test_without_a_reference_or_a_mean():
     table1, _ = run({"in_fixmatch": [50, 60], "distill_weighted": [51, 61]})
     assert answer(table1, None)[1:] == [

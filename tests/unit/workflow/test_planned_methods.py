@@ -1,6 +1,7 @@
 """The methods that a run will have, and the tables and figures that are planned of them."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +71,13 @@ def test_a_method_that_a_target_lacks_is_none_of_the_run():
     fewer = [s for s in students if (s.target, s.recipe.method) != ("cyrillic", "in_fixmatch")]
     found = planned_methods(fewer, architecture="convnet_tiny", default_p=12)
     assert "in_fixmatch" not in found and "in_transfer" in found
+    # A candidate with its own rate is not the method.
+    weighted = [s for s in students if s.recipe.name == "distill_weighted-p12"]
+    other = [replace(s, recipe=replace(s.recipe, learning_rate=0.1)) for s in weighted]
+    assert planned_methods(weighted, architecture="convnet_tiny", default_p=12) == [
+        "distill_weighted"
+    ]
+    assert planned_methods(other, architecture="convnet_tiny", default_p=12) == []
     assert planned_methods([], architecture="convnet_tiny", default_p=12) == []
 
 
@@ -79,6 +87,7 @@ def test_what_is_planned_of_them():
     # Three targets are too few for mean ranks.
     assert "critical_difference" not in demo.figures
     assert {"answer", "table1_paired"} <= set(demo.captions)
+    assert demo.reported == ["answer", "figures", "tables", "describe_run"]
     without = run_of(methods={"distill_weighted": []}).products
     assert "table1_paired" not in without.tables
     other = run_of(methods={"distill_weighted": []}, figures={"paired_reference": "in_transfer"})

@@ -51,6 +51,9 @@ def reference_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _methods_of(recipe: Recipe, default_p: float) -> set[str]:
+    if recipe != recipe.base:
+        # Of a lambda or learning rate of its own: it is not read as the method.
+        return set()
     if recipe.method == "distill_single":
         return {"distill_random_selection", "distill_nearest"}
     if recipe.facts.variants != "exponents":

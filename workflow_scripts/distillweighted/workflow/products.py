@@ -92,9 +92,21 @@ class Products:
     @cached_property
     def captions(self) -> list[str]:
         """What the report shows with a caption: tables, figures and facts of the run."""
-        facts = ["answer", "sources", "exclusions", "versions"]
+        facts = ["sources", "exclusions", "versions"]
+        if self.has_answer:
+            facts.insert(0, "answer")
         shown = [*self.tables, *self.figures, *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
+
+    @cached_property
+    def has_answer(self) -> bool:
+        """Whether there is Table 1, of which the run says something in sentences."""
+        return "table1_accuracy" in self.tables
+
+    @cached_property
+    def reported(self) -> list[str]:
+        """The rules whose results the report shows."""
+        return [*(["answer"] if self.has_answer else []), "figures", "tables", "describe_run"]
 
     def files_of_students(self, *names: str) -> list[str]:
         """These files of every student."""

@@ -11,6 +11,7 @@ SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
 	$(SNAKEMAKE) --quiet rules
 	@$(BIN)/python -m distillweighted show results/demo/tables/table1_accuracy.csv
+	@echo; cat results/demo/answer.txt
 	@echo "Report: results/demo/report.html"
 
 own-task: $(VENV)/.installed  ## your own task: CONFIG=FILE, filled in like configs/own_task.yaml
@@ -34,12 +35,14 @@ tuning: $(VENV)/.installed  ## learning rates of every method, tuned alike on de
 mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
 	@$(BIN)/python -m distillweighted show results/mini_paper/tables/table1_accuracy.csv
+	@echo; cat results/mini_paper/answer.txt
 	@echo "Report: results/mini_paper/report.html"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files
 	$(SNAKEMAKE) --quiet rules --configfile configs/paper.yaml tests/miniature/paper_check.yaml
 	@$(BIN)/python -m distillweighted show results/paper_check/tables/table1_accuracy.csv
+	@echo; cat results/paper_check/answer.txt
 	@echo "Report: results/paper_check/report.html"
 
 test: $(VENV)/.installed  ## all tests but the slow ones

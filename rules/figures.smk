@@ -144,6 +144,34 @@ rule fig6_effect_of_p:
         "../workflow_scripts/fig6_effect_of_p.py"
 
 
+# Only for a configuration with at least 3 methods and 5 targets.
+rule critical_difference:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        pdf="<results>/figures/critical_difference.pdf",
+        png=report(
+            "<results>/figures/critical_difference.png",
+            caption="captions/critical_difference.rst",
+            category="Figures",
+            labels={"item": "Mean ranks", "shows": "methods not told apart"},
+        ),
+    log:
+        "<results>/logs/critical_difference.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("critical_difference"),
+        default_p=config["methods"]["default_p"],
+    script:
+        "../workflow_scripts/critical_difference.py"
+
+
 rule figures:
     input:
         [RUN.paths.figure(name) for name in RUN.products.figures],

@@ -84,9 +84,75 @@ rule table1_accuracy:
     params:
         code=code_of("table1_accuracy"),
         default_p=config["methods"]["default_p"],
+        oracle=RUN.products.has_oracle,
         caption=RUN.products.caption,
     script:
         "../workflow_scripts/table1_accuracy.py"
+
+
+# Only for a configuration with the method of figures.paired_reference.
+rule table1_paired:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        RUN.paths.table_files("table1_paired")[1:],
+        RUN.paths.table_files("table1_paired_targets")[1:],
+        pairs=report(
+            "<results>/tables/table1_paired.csv",
+            caption="captions/table1_paired.rst",
+            category="Tables",
+            labels={"item": "Table 1", "shows": "paired comparison"},
+        ),
+        targets=report(
+            "<results>/tables/table1_paired_targets.csv",
+            caption="captions/table1_paired.rst",
+            category="Tables",
+            labels={"item": "Table 1", "shows": "paired comparison by target"},
+        ),
+    log:
+        "<results>/logs/table1_paired.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("table1_paired"),
+        default_p=config["methods"]["default_p"],
+        oracle=RUN.products.has_oracle,
+        reference=config["figures"]["paired_reference"],
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/table1_paired.py"
+
+
+# Only for a configuration with single-source students of 2 sources or more.
+rule table1_random_selection:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+    output:
+        RUN.paths.table_files("table1_random_selection")[1:],
+        csv=report(
+            "<results>/tables/table1_random_selection.csv",
+            caption="captions/table1_random_selection.rst",
+            category="Tables",
+            labels={"item": "Table 1", "shows": "random selection by source"},
+        ),
+    log:
+        "<results>/logs/table1_random_selection.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("table1_random_selection"),
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/table1_random_selection.py"
 
 
 rule table2_correlation:
@@ -239,6 +305,17 @@ rule comparison_with_paper:
         table1="<results>/tables/table1_accuracy.csv",
     output:
         RUN.paths.table_files("comparison_with_paper")[1:],
+        RUN.paths.table_files("comparison_paired")[1:],
+        paired=(
+            report(
+                "<results>/tables/comparison_paired.csv",
+                caption="captions/comparison_with_paper.rst",
+                category="Tables",
+                labels={"item": "Comparison", "shows": "paired comparison in the paper's Table 1"},
+            )
+            if RUN.products.is_comparable
+            else "<results>/tables/comparison_paired.csv"
+        ),
         csv=(
             report(
                 "<results>/tables/comparison_with_paper.csv",

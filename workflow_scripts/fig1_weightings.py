@@ -8,6 +8,7 @@ import pandas as pd
 from distillweighted.analysis.figures.fig1_weightings import fig1_weightings, weightings
 from distillweighted.analysis.figures.style import save
 from distillweighted.analysis.methods_accuracy import method_accuracy
+from distillweighted.analysis.random_selection import source_spread
 
 
 def main(
@@ -19,8 +20,10 @@ def main(
     targets: Sequence[str] | None,
 ) -> None:
     """Draw mean accuracy by weighting over some targets (None: all)."""
-    methods = method_accuracy(pd.read_csv(accuracy), pd.read_csv(nearest), default_p=default_p)
-    save(fig1_weightings(weightings(methods, targets=targets)), stem)
+    students = pd.read_csv(accuracy)
+    methods = method_accuracy(students, pd.read_csv(nearest), default_p=default_p)
+    spread = source_spread(students, targets=targets)
+    save(fig1_weightings(weightings(methods, targets=targets), source_spread=spread), stem)
 
 
 if "snakemake" in globals():

@@ -16,10 +16,12 @@ def main(
     outputs: dict[str, Path],
     *,
     default_p: float,
+    oracle: bool = False,
     caption: str,
 ) -> None:
     """Write the table of accuracies, its standard errors, and the balanced accuracies."""
-    methods = method_accuracy(pd.read_csv(accuracy), pd.read_csv(nearest), default_p=default_p)
+    students, sources = pd.read_csv(accuracy), pd.read_csv(nearest)
+    methods = method_accuracy(students, sources, default_p=default_p, oracle=oracle)
     costs = pd.read_csv(compute)
     decimals = {"gflops": 4}
     mean, error = table1_accuracy(methods, costs)
@@ -41,5 +43,6 @@ if "snakemake" in globals():
             Path(snakemake.input.compute),
             {name: Path(snakemake.output[name]) for name in ("mean", "error", "balanced")},
             default_p=snakemake.params.default_p,
+            oracle=snakemake.params.oracle,
             caption=snakemake.params.caption,
         )

@@ -37,6 +37,10 @@ def test_one_command_makes_every_product(finished):
         "accuracy",
         "table1_accuracy",
         "table1_standard_error",
+        "table1_paired",
+        "table1_paired_targets",
+        "table1_random_selection",
+        "comparison_paired",
         "table2_correlation",
         "table2_intervals",
         "table2_other_coefficients",
@@ -51,6 +55,12 @@ def test_one_command_makes_every_product(finished):
     report = (results / "report.html").read_text()
     for item in ("Table 1", "Figure 6", "Exclusions", "Versions"):
         assert item in report
+    # It opens on the answer, a picture in it, and no caption is left unfilled.
+    (page,) = re.findall(r"var workflow_desc = (.*);\n", report)
+    best, strength = (results / "answer.txt").read_text().splitlines()[:2]
+    assert strength.startswith("One seed and one target: an illustration, no evidence.")
+    assert best in json.loads(page) and strength in json.loads(page)
+    assert json.loads(page).count('src="data:image/png;base64,') == 1
     # Training folders are temporary.
     assert not list((results / "students/lesions_b/.cohorts").rglob("*.safetensors"))
 

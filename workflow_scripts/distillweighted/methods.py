@@ -218,6 +218,11 @@ BASELINES_OF_ANY_ARCHITECTURE = tuple(m.name for m in METHODS.values() if m.othe
 """The methods that a source architecture can have beside the student's."""
 
 
+def is_control(method: str) -> bool:
+    """Whether a method of a table is a control or a bound, and no rival of the others."""
+    return method in METHODS and METHODS[method].control is not None
+
+
 def method_rank(method: str) -> tuple[int, str]:
     """A sort key: the paper's order, then further methods by name."""
     known = method in METHOD_ORDER

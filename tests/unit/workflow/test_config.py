@@ -346,6 +346,14 @@ BAD = {
         {"figures.fig1_targets": ["species_c"]},
         ["figures.fig1_targets.0: unknown target 'species_c'; did you mean 'species_b'? (allow"],
     ),
+    "reference of the pairs": (
+        {"figures.paired_reference": "distil_weighted"},
+        ["figures.paired_reference: unknown method 'distil_weighted'; did you mean 'distill_we"],
+    ),
+    "reference that is not run": (
+        {"figures.paired_reference": "in_fixmatch", "baselines.in_fixmatch": False},
+        ["figures.paired_reference: unknown method of this run 'in_fixmatch'", "in_transfer)"],
+    ),
     "exclusions": (
         {
             "exclude": [

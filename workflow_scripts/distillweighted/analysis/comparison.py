@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from distillweighted.analysis import paper_numbers
+from distillweighted.analysis.paired import table1_paired
 
 COLUMNS = (
     "item",
@@ -71,3 +72,16 @@ def comparison_with_paper(
                 numbers["difference"] = numbers["ours"] - numbers["paper"]
                 rows.append({"item": item, **names, "target": target, **numbers})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def comparison_paired() -> pd.DataFrame:
+    """The paired comparison with DistillWeighted in the paper's own Table 1.
+
+    The paper gives no seeds: the half width over seeds is NaN.
+
+    Returns:
+        Columns `paired.PAIRED_COLUMNS`, one row a method of the paper's student.
+    """
+    printed = paper_numbers.table1().drop(columns=["gflops", "mean"])
+    methods = printed.melt(["student", "method"], var_name="target", value_name="accuracy")
+    return table1_paired(methods.assign(seed=0))[0]

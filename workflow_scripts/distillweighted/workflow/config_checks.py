@@ -37,6 +37,7 @@ from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import list_students
 from distillweighted.workflow.learning_rates import rate_problems, tuning_problems
 from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
+from distillweighted.workflow.planned_methods import reference_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.recipes import format_p
 from distillweighted.workflow.size_checks import (
@@ -364,6 +365,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("baselines sources", _baseline_problems),
     ("figures targets", _figure_problems),
     ("figures targets baselines", _group_problems),
+    (f"figures {_GRID}", reference_problems),
     ("exclude targets sources", _exclusion_problems),
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),

@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from distillweighted.analysis import paper_numbers
+from distillweighted.analysis.ranks import MIN_METHODS, MIN_TARGETS
 from distillweighted.methods import METHODS
 from distillweighted.workflow.learning_rates import rate_name
+from distillweighted.workflow.planned_methods import planned_methods
 from distillweighted.workflow.recipes import lambda_recipes
 
 if TYPE_CHECKING:
@@ -79,6 +81,32 @@ class Products:
         }
 
     @cached_property
+    def has_random_selection(self) -> bool:
+        """Whether every target has single-source students enough for a spread."""
+        fewest = min(len(self.run.admissible(target)) for target in self.run.targets)
+        return self.run.config["methods"]["distill_single"] and fewest > 1
+
+    @cached_property
+    def has_oracle(self) -> bool:
+        """Whether the best single source by the test labels is asked for, and there are any."""
+        config = self.run.config
+        return config["controls"]["oracle_selection"] and config["methods"]["distill_single"]
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """The methods of the student's architecture that Table 1 will have."""
+        config = self.run.config
+        architecture, default_p = config["student"]["architecture"], config["methods"]["default_p"]
+        students = self.run.students
+        return planned_methods(students, architecture=architecture, default_p=default_p)
+
+    @cached_property
+    def has_pairs(self) -> bool:
+        """Whether there is the reference method, and another one to compare with it."""
+        reference = self.run.config["figures"]["paired_reference"]
+        return reference in self.methods and len(self.methods) > 1
+
+    @cached_property
     def is_comparable(self) -> bool:
         """Whether a target is one of the paper's."""
         return bool(set(self.run.targets) & set(paper_numbers.TARGETS))
@@ -89,6 +117,10 @@ class Products:
         if self.is_tuning:
             return ["tuning"]
         names = ["table1_accuracy", "comparison_with_paper"]
+        if self.has_pairs:
+            names.append("table1_paired")
+        if self.has_random_selection:
+            names.append("table1_random_selection")
         if self.has_lambdas:
             names.append("effect_of_lambda")
         if self.has_label_fractions:
@@ -112,14 +144,28 @@ class Products:
             names.append("fig6_effect_of_p")
         if self.has_lambdas:
             names.append("effect_of_lambda")
+        if len(self.methods) >= MIN_METHODS and len(self.run.targets) >= MIN_TARGETS:
+            names.append("critical_difference")
         return names
 
     @cached_property
     def captions(self) -> list[str]:
         """What the report shows with a caption: tables, figures and facts of the run."""
         facts = ["sources", "exclusions", "versions"]
+        if self.has_answer:
+            facts.insert(0, "answer")
         shown = [*dict.fromkeys([*self.tables, *self.figures]), *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
+
+    @cached_property
+    def has_answer(self) -> bool:
+        """Whether there is Table 1, of which the run says something in sentences."""
+        return "table1_accuracy" in self.tables
+
+    @cached_property
+    def reported(self) -> list[str]:
+        """The rules whose results the report shows."""
+        return [*(["answer"] if self.has_answer else []), "figures", "tables", "describe_run"]
 
     def files_of_students(self, *names: str) -> list[str]:
         """These files of every student."""

@@ -16,7 +16,7 @@ _OURS = ("distill_nearest", "distill_weighted")
 
 
 @style.styled
-def fig1_weightings(weightings: pd.DataFrame) -> Figure:
+def fig1_weightings(weightings: pd.DataFrame, *, source_spread: float | None = None) -> Figure:
     """Fig. 1: the student's accuracy averaged over targets, one row a weighting.
 
     The axis does not start at 0, so the accuracies are points and not bars; the bars through them
@@ -24,6 +24,9 @@ def fig1_weightings(weightings: pd.DataFrame) -> Figure:
 
     Args:
         weightings: What `weightings` returns.
+        source_spread: Standard deviation over sources of the single-source students, in points: a
+            light bar for random selection, which draws one of them, where the error bar is that of
+            the mean over all. None draws none.
 
     Returns:
         The figure, one column wide.
@@ -44,6 +47,18 @@ def fig1_weightings(weightings: pd.DataFrame) -> Figure:
         axes.errorbar(
             point.accuracy, row, xerr=error, fmt=marker, color=colour, markersize=5, zorder=3
         )
+        spread = source_spread is not None and point.method == "distill_random_selection"
+        if spread:
+            axes.plot(
+                [point.accuracy - source_spread, point.accuracy + source_spread],
+                [row, row],
+                color=style.SKY,
+                linewidth=4,
+                alpha=0.45,
+                solid_capstyle="butt",
+                zorder=2,
+                gid="source_spread",
+            )
         if baseline:
             axes.axvline(point.accuracy, color=style.GREY, linewidth=0.8, linestyle="--", zorder=1)
         axes.annotate(
@@ -63,8 +78,12 @@ def fig1_weightings(weightings: pd.DataFrame) -> Figure:
     axes.tick_params(axis="y", length=0)
     n_targets, n_seeds = weightings["n_targets"].iloc[0], weightings["n_seeds"].max()
     targets = f"{n_targets} target{'s' if n_targets > 1 else ''}"
-    bars = f"\nbars: standard error over {n_seeds} seeds" if n_seeds > 1 else ""
-    axes.set_xlabel(f"Mean test accuracy over {targets} (%){bars}")
+    lines = [f"Mean test accuracy over {targets} (%)"]
+    if n_seeds > 1:
+        lines.append(f"bars: standard error over {n_seeds} seeds")
+    if source_spread is not None and "distill_random_selection" in set(weightings["method"]):
+        lines.append("light bar: standard deviation over the sources")
+    axes.set_xlabel("\n".join(lines))
     return figure
 
 

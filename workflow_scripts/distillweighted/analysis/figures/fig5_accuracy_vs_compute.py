@@ -17,7 +17,7 @@ from distillweighted.analysis.methods_accuracy import (
 )
 from distillweighted.analysis.statistics import mean_over_targets
 from distillweighted.analysis.table1 import gmacs_of
-from distillweighted.methods import BASELINES_OF_ANY_ARCHITECTURE, METHODS, method_rank
+from distillweighted.methods import BASELINES_OF_ANY_ARCHITECTURE, is_control, method_rank
 
 #: The methods that Fig. 5 shows, with their shape and colour.
 _LOOKS = {
@@ -202,8 +202,7 @@ def accuracy_vs_compute(methods: pd.DataFrame, compute: pd.DataFrame) -> pd.Data
     gmacs = gmacs_of(compute, methods["student"])
     targets = list(dict.fromkeys(methods["target"]))
     require_complete(methods, ["student", "method"], targets)
-    controls = {name for name, method in METHODS.items() if method.control is not None}
-    methods = methods[~methods["method"].isin(controls)]
+    methods = methods[~methods["method"].map(is_control).astype(bool)]
     table = mean_over_targets(methods, ["student", "method"])
     table.insert(1, "is_target_architecture", table["student"] == student_architecture(methods))
     table.insert(3, "gmacs", table["student"].map(gmacs).astype(float))

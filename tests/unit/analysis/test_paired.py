@@ -3,6 +3,7 @@
 import math
 import statistics
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -154,3 +155,19 @@ def test_what_cannot_be_compared():
     other = {("in_transfer", "t1", 7): 1.0, ("in_transfer", "t2", 8): 1.0}
     with pytest.raises(ValueError, match="in_transfer cannot be compared with distill_weighted"):
         table1_paired(frame(alone | other))
+
+
+def test_controls_are_corrected_apart_from_methods():
+    rng = np.random.default_rng(4)
+    names = ["distill_weighted", "in_transfer", "in_fixmatch", "control_pass_through"]
+    rows = [
+        ("small", name, f"t{t}", seed, 50 + (name == "distill_weighted") + rng.normal(0, 0.2))
+        for name in [*names, "oracle_selection"]
+        for t in range(6)
+        for seed in (0, 1)
+    ]
+    methods = pd.DataFrame(rows, columns=["student", "method", "target", "seed", "accuracy"])
+    table = table1_paired(methods)[0].set_index("method")
+    # All six differences are above 0, whatever the row: p = 2 / 2^6, twice that for two rows.
+    assert table["p"].tolist() == [2 / 64] * 4
+    assert table["p_holm"].tolist() == [4 / 64] * 4

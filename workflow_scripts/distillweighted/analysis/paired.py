@@ -46,8 +46,8 @@ EXPLANATION = (
     "is better above 0; wins are targets on which it is. half_width_seeds: of the 95% t-interval "
     "of the mean over these targets, for other seeds. half_width_targets: for other targets. p: "
     "exact sign-flip test over the targets (two-sided); p_holm: corrected for the number of rows "
-    "(Holm), methods and controls apart. effect_size: mean over standard deviation over the targets. n_seeds: the seeds that "
-    "both methods have."
+    "(Holm), methods and controls apart. effect_size: mean over standard deviation over the "
+    "targets. n_seeds: the seeds that both methods have."
 )
 """What the columns are, for above the table."""
 
@@ -74,8 +74,8 @@ def table1_paired(
         over targets of the mean over seeds (NaN for one target). wins, ties and losses are the
         targets on which the reference is better, equal (within 1e-9) or worse. p is that of
         `paired_tests.sign_flip_p` over the targets (1 for one target), p_holm corrects it for the
-        number of rows, those of methods and those of controls apart, effect_size is Cohen's d_z, mean over standard deviation over targets (NaN
-        where that is 0 or there is one target).
+        number of rows, those of methods and of controls apart; effect_size is Cohen's d_z, mean
+        over standard deviation over targets (NaN where that is 0 or there is one target).
 
         The second has the columns `TARGET_COLUMNS`, one row a method and target: the difference,
         and the half width of its 95% t-interval over seeds.

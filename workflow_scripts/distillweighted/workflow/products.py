@@ -65,6 +65,8 @@ class Products:
     def captions(self) -> list[str]:
         """What the report shows with a caption: tables, figures and facts of the run."""
         facts = ["sources", "exclusions", "versions"]
+        if self.has_correlations:
+            facts += ["table2_differences", "table2_noise_ceiling", "table3_regret"]
         shown = [*self.tables, *self.figures, *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
 

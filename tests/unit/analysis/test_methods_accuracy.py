@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillweighted.analysis import correlation, methods_accuracy, relative_accuracy, source_bootstrap
+from distillweighted.analysis import (
+    correlation,
+    methods_accuracy,
+    relative_accuracy,
+    source_bootstrap,
+)
 from distillweighted.analysis.figures.fig6_effect_of_p import effect_of_p
 from distillweighted.analysis.table1 import table1_accuracy
 from distillweighted.methods import METHOD_ORDER

@@ -126,9 +126,9 @@ def expected_best(score: np.ndarray, y: np.ndarray, k: int) -> float:
     taken = k - int(above.sum())
     values = np.sort(y[tied])[::-1]
     sure = y[above].max(initial=-np.inf)
-    ways = [comb(len(values) - j, taken - 1) for j in range(1, len(values) + 1)]
+    ways = comb(len(values), taken)
     # Whole numbers of any size: their ratios, not they, are turned into floats.
-    shares = np.array([way / comb(len(values), taken) for way in ways])
+    shares = np.array([comb(j, taken - 1) / ways for j in reversed(range(len(values)))])
     return float(shares @ np.maximum(values, sure))
 
 

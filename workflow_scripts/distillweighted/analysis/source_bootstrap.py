@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from distillweighted.analysis.correlation import per_target, single_source_scores, spearman
-from distillweighted.analysis.statistics import bias_corrected_interval
+from distillweighted.analysis.statistics import centred_interval, percentile_interval
 
 # Draws at a time, so that memory does not grow with their number.
 _BATCH = 4096
@@ -104,12 +104,14 @@ def table2_intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Bootstrap intervals (bias-corrected percentile) of Table 2.
+    """Bootstrap intervals of Table 2: percentiles, moved so that the median is on the estimate.
 
     A sample in which scores or accuracies of a target are all the same has no correlation there,
     and none in the mean, and is left out. A sample repeats some sources, which biases its Spearman
-    towards 0 by more than the width of the interval of a mean over many targets: hence the
-    correction (Efron 1981). Scores are not computed anew for a sample.
+    towards 0; in a mean over many targets that is a tenth of the interval, hence the move. Scores
+    are not computed anew for a sample. How often these intervals cover is simulated in
+    tests/unit/analysis/test_source_bootstrap.py, where Efron's bias-corrected ones do not do as
+    well.
 
     Args:
         accuracy: As for `single_source_scores`; a target must have the same sources in each seed.
@@ -134,7 +136,7 @@ def table2_intervals(
     rows = []
     for kind, estimates, samples in _kinds(table, counts):
         for target, values in samples.items():
-            low, high = bias_corrected_interval(values, estimates[target], level)
+            low, high = centred_interval(values, estimates[target], level, bound=1)
             rows.append((*kind, target, low, estimates[target], high))
     return pd.DataFrame(rows, columns=["representation", "metric", "target", *_BOUNDS])
 
@@ -152,8 +154,11 @@ def table2_differences(
 ) -> pd.DataFrame:
     """Each row of Table 2 minus one of them, with bootstrap intervals.
 
-    Two rows rank the same students, so that their difference is known better than either: every
-    sample gives both, by the same sources.
+    Two rows rank the same students, so that their difference may be known better than either: every
+    sample gives both, by the same sources. Ends are plain percentiles: in most samples of a few
+    sources two metrics do not differ, and a move to the estimate would push the interval off 0.
+    Two rows that rank the sources of a target alike have the interval [0, 0] there, which says no
+    more than that.
 
     Args:
         accuracy: As for `table2_intervals`.
@@ -182,7 +187,8 @@ def table2_differences(
     for kind, estimates, samples in _kinds(table[~chosen], counts):
         for target, values in samples.items():
             difference = estimates[target] - base[target]
-            low, high = bias_corrected_interval(values - base_samples[target], difference, level)
+            drawn = values - base_samples[target]
+            low, high = percentile_interval(drawn, difference, level)
             rows.append((*kind, target, low, difference, high))
     return pd.DataFrame(rows, columns=["representation", "metric", "target", *_BOUNDS])
 

@@ -124,6 +124,12 @@ def test_sources_of_ones_own_of_which_little_is_known_make_fewer_rows(world):
     tables = make_table2(folder, metas)
     assert list(tables["correlation"]["metric"]) == ["cka", "parc", "other_targets"]
     assert tables["intervals"].notna().all(axis=None)
+    for name in ("accuracy", "similarity"):
+        table = pd.read_csv(folder / f"{name}.csv")
+        table[table["target"] == "cub200"].to_csv(folder / f"{name}.csv", index=False)
+    tables = make_table2(folder, metas)
+    assert list(tables["correlation"]["metric"]) == ["cka", "parc"]
+    assert list(tables["differences"]["target"]) == ["cub200", "mean"]
 
 
 def test_figures_and_the_comparison_take_the_papers_rows_alone(world):

@@ -26,7 +26,7 @@ def grid(architectures=ARCHITECTURES, tasks=TASKS):
 
 
 def tables(scores, accuracies, names):
-    """Tables of students and scores from {metric: {(target, seed): [s]}} and {(target, seed): [s]}."""
+    """Students and scores of {metric: {(target, seed): [s]}} and {(target, seed): [s]}."""
     rows, similarity = [], []
     for (target, seed), values in accuracies.items():
         for name, value in zip(names, values, strict=True):
@@ -323,7 +323,7 @@ def coverage(shares, r, repetitions, sources, *, n_resamples, seed=0):
 
 
 def coverage_of_mean(shares, r, repetitions, sources, *, n_resamples, common=0.5, seed=0):
-    """Of the mean over eight targets, which have a part of the variance of every effect in common."""
+    """Of the mean over eight targets; `common` is the part of the variance that they share."""
     rng = np.random.default_rng(seed)
     cells = [(f"t{i}", 0) for i in range(8)]
     inside = 0

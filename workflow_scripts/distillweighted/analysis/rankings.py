@@ -69,9 +69,9 @@ def data_free_scores(
             log.warning("no ranking by %s: all sources have the same", metric)
         else:
             parts.append(students.assign(representation=DATA_FREE, metric=metric, score=score))
-    return (
-        pd.concat(parts, ignore_index=True)[_COLUMNS] if parts else pd.DataFrame(columns=_COLUMNS)
-    )
+    if not parts:
+        parts = [students[:0].assign(representation="", metric="", score=0.0)]
+    return pd.concat(parts, ignore_index=True)[_COLUMNS]
 
 
 def random_scores(accuracy: pd.DataFrame) -> pd.DataFrame:

@@ -111,7 +111,7 @@ def table3_regret(
 
 
 def expected_mean(score: np.ndarray, y: np.ndarray, k: int) -> float:
-    """The mean of y [s] over the k highest scores [s], expected over random orders of equal ones."""
+    """The mean y [s] of the k highest scores [s], expected over random orders of equal ones."""
     above, tied = _first(score, k)
     return (y[above].sum() + (k - above.sum()) * y[tied].mean()) / k
 

@@ -159,9 +159,12 @@ rule table2_correlation:
     input:
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
+        sources=[RUN.paths.model_facts(name) for name in RUN.sources],
     output:
         RUN.paths.table_files("table2_correlation")[1:],
         RUN.paths.table_files("table2_intervals")[1:],
+        RUN.paths.table_files("table2_differences")[1:],
+        RUN.paths.table_files("table2_noise_ceiling")[1:],
         RUN.paths.table_files("table2_other_coefficients")[1:],
         correlation=report(
             "<results>/tables/table2_correlation.csv",
@@ -174,6 +177,18 @@ rule table2_correlation:
             caption="captions/table2_correlation.rst",
             category="Tables",
             labels={"item": "Table 2", "shows": "95% intervals"},
+        ),
+        differences=report(
+            "<results>/tables/table2_differences.csv",
+            caption="captions/table2_differences.rst",
+            category="Tables",
+            labels={"item": "Table 2", "shows": "differences between metrics"},
+        ),
+        ceiling=report(
+            "<results>/tables/table2_noise_ceiling.csv",
+            caption="captions/table2_noise_ceiling.rst",
+            category="Tables",
+            labels={"item": "Table 2", "shows": "noise ceiling"},
         ),
         others=report(
             "<results>/tables/table2_other_coefficients.csv",
@@ -192,6 +207,8 @@ rule table2_correlation:
     params:
         code=code_of("table2_correlation"),
         bootstrap=config["figures"]["bootstrap"],
+        metric=config["similarity"]["weighting"]["metric"],
+        representation=config["similarity"]["weighting"]["representation"],
         caption=RUN.products.caption,
     script:
         "../workflow_scripts/table2_correlation.py"
@@ -201,9 +218,11 @@ rule table3_relative_accuracy:
     input:
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
+        sources=[RUN.paths.model_facts(name) for name in RUN.sources],
     output:
         RUN.paths.table_files("table3_relative_accuracy")[1:],
         RUN.paths.table_files("table3_other_k")[1:],
+        RUN.paths.table_files("table3_regret")[1:],
         relative=report(
             "<results>/tables/table3_relative_accuracy.csv",
             caption="captions/table3_relative_accuracy.rst",
@@ -215,6 +234,12 @@ rule table3_relative_accuracy:
             caption="captions/table3_relative_accuracy.rst",
             category="Tables",
             labels={"item": "Table 3", "shows": "relative accuracy, other k"},
+        ),
+        regret=report(
+            "<results>/tables/table3_regret.csv",
+            caption="captions/table3_regret.rst",
+            category="Tables",
+            labels={"item": "Table 3", "shows": "regret at k"},
         ),
     log:
         "<results>/logs/table3_relative_accuracy.log",

@@ -1,13 +1,14 @@
 """Rule describe_run: the configuration in force, the sources, the exclusions, the versions."""
 
 import importlib.metadata
-import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import yaml
+
+from distillweighted.analysis.source_facts import read_source_facts
 
 PACKAGES = ("snakemake", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "matplotlib")
 
@@ -28,18 +29,8 @@ def main(
         exclusions: target, source and reason of every exclusion in force.
     """
     outputs["config"].write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    columns = [
-        "source",
-        "architecture",
-        "task",
-        "num_classes",
-        "test_accuracy",
-        "gmacs",
-        "parameters",
-    ]
     # A loaded source has no test accuracy: its own task's images need not be there.
-    sources = pd.DataFrame([json.loads(Path(path).read_text()) for path in metas], columns=columns)
-    sources.to_csv(outputs["sources"], index=False)
+    read_source_facts(metas).to_csv(outputs["sources"], index=False)
     table = pd.DataFrame(exclusions, columns=["target", "source", "reason"])
     table.to_csv(outputs["exclusions"], index=False)
     versions = {"python": platform.python_version()}

@@ -34,7 +34,7 @@ def main(
     )
     table2 = pd.read_csv(tables["table2"]).set_index(["representation", "metric"])
     correlation = table2.loc[(representation, metric)].to_dict()
-    label = f"{metric.upper()} of the {representation.replace('_', ' ')}"
+    label = f"{metric.upper().replace('_', ' ')} of the {representation.replace('_', ' ')}"
     figure = fig4_similarity_vs_accuracy(
         points, correlation, pd.DataFrame(sources), score_label=label
     )

@@ -44,8 +44,11 @@ def test_one_command_makes_every_product(finished):
         "table2_correlation",
         "table2_intervals",
         "table2_other_coefficients",
+        "table2_differences",
+        "table2_noise_ceiling",
         "table3_relative_accuracy",
         "table3_other_k",
+        "table3_regret",
         "comparison_with_paper",
     }
     figures = {path.name for path in (results / "figures").iterdir()}

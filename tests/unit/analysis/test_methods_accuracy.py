@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillweighted.analysis import correlation, methods_accuracy
+from distillweighted.analysis import (
+    correlation,
+    methods_accuracy,
+    relative_accuracy,
+    source_bootstrap,
+)
 from distillweighted.analysis.figures.fig6_effect_of_p import effect_of_p
 from distillweighted.analysis.table1 import table1_accuracy
 from distillweighted.methods import METHOD_ORDER
@@ -144,9 +149,14 @@ def kendall(x, y):
 
 
 def relative(grid, k, target, seed, scores):
+    """The mean over all orders of the sources in which none is before one that scores higher."""
     values = grid.singles(target, seed)
-    chosen = sorted(range(len(SOURCES)), key=lambda i: (-scores[i], SOURCES[i]))[:k]
-    return 100 * sum(values[i] for i in chosen) / sum(sorted(values)[-k:])
+    sums = [
+        sum(values[i] for i in order[:k])
+        for order in itertools.permutations(range(len(SOURCES)))
+        if all(scores[i] >= scores[j] for i, j in itertools.pairwise(order))
+    ]
+    return 100 * sum(sums) / len(sums) / sum(sorted(values)[-k:])
 
 
 @settings(max_examples=8, deadline=None)
@@ -157,7 +167,7 @@ def test_tables_2_and_3_against_loops(seed):
     others = correlation.table2_other_coefficients(grid.accuracy, grid.similarity)
     by_name = dict(list(others.groupby("coefficient")))
     assert set(by_name) == {"kendall", "pearson", "weighted_tau"}
-    relatives = correlation.table3_other_k(grid.accuracy, grid.similarity, [1, 3])
+    relatives = relative_accuracy.table3_other_k(grid.accuracy, grid.similarity, [1, 3])
     checks = [
         (spearman, lambda x, y, t, s: pearson(ranks(x), ranks(y))),
         (by_name["pearson"], lambda x, y, t, s: pearson(x, y)),
@@ -178,51 +188,6 @@ def test_tables_2_and_3_against_loops(seed):
                 means.append(sum(values) / len(values))
                 assert row[t] == pytest.approx(means[-1])
             assert row["mean"] == pytest.approx(sum(means) / len(means))
-
-
-def test_table3_by_hand():
-    accuracy = Grid(0, targets=["t"], seeds=[0]).accuracy
-    singles = accuracy[accuracy["method"] == "distill_single"].sort_values("source")
-    singles = singles.assign(accuracy=[50.0, 40.0, 30.0, 20.0, 10.0])
-    similarity = pd.DataFrame({"target": "t", "seed": 0, "source": SOURCES})
-    similarity = similarity.assign(representation="features", metric="parc")
-    similarity["score"] = [0.1, 0.5, 0.5, 0.5, 0.9]
-    # Chosen: c_x, then of three equal scores a_y and b_x: (10 + 40 + 30) of (50 + 40 + 30).
-    table = correlation.table3_relative_accuracy(singles, similarity)
-    assert table["t"].item() == pytest.approx(100 * 80 / 120)
-
-
-def test_equal_scores_and_intervals():
-    grid = Grid(3)
-    perfect = grid.accuracy[grid.accuracy["method"] == "distill_single"]
-    scores = perfect[["target", "seed", "source"]].assign(score=perfect["accuracy"] / 100)
-    scores = scores.assign(representation="features", metric="parc")
-    table = correlation.table2_intervals(perfect, scores, n_resamples=200)
-    assert list(table["target"]) == [*dict.fromkeys(perfect["target"]), "mean"]
-    np.testing.assert_allclose(table[["low", "estimate", "high"]], 1.0)
-
-
-def test_intervals_hold_the_estimate_and_shrink_with_more_sources():
-    rng = np.random.default_rng(0)
-    widths = []
-    for n in (10, 200):
-        sources = [f"s{i}" for i in range(n)]
-        score = rng.normal(size=n)
-        accuracy = pd.DataFrame({"target": "t", "source": sources, "seed": 0, "student": "mob"})
-        accuracy = accuracy.assign(recipe=sources, method="distill_single", p=NAN)
-        accuracy["accuracy"] = accuracy["balanced_accuracy"] = 50 + score + rng.normal(size=n)
-        similarity = accuracy[["target", "seed", "source"]].assign(
-            representation="features", metric="parc", score=score
-        )
-        rows = correlation.table2_intervals(accuracy, similarity)
-        again = correlation.table2_intervals(accuracy, similarity.iloc[::-1])
-        pd.testing.assert_frame_equal(rows, again)  # seeded, and not by row order
-        row = rows.iloc[0]
-        assert row["low"] < row["estimate"] < row["high"]
-        widths.append(row["high"] - row["low"])
-    assert widths[1] < widths[0] / 2
-    # Fisher's z: 0.71 (the truth) is known to about 1.96 * 1.06 / sqrt(197) * (1 - 0.71^2).
-    assert widths[1] == pytest.approx(2 * 0.074, rel=0.4)
 
 
 def test_nearest_is_a_single_where_there_is_one_and_pinf_where_not():
@@ -329,7 +294,7 @@ def test_equal_scores_or_accuracies_have_no_correlation(table, column, cells, me
     assert after["t2"].isna().tolist() == after["mean"].isna().tolist() == gone.tolist()
     pd.testing.assert_frame_equal(after[~gone], before[~gone])
     pd.testing.assert_series_equal(after["t1"], before["t1"])
-    intervals = correlation.table2_intervals(**inputs, n_resamples=50)
+    intervals = source_bootstrap.table2_intervals(**inputs, n_resamples=50)
     intervals = intervals[intervals["metric"] == "parc"].set_index("target")
     assert intervals.isna()[["low", "estimate", "high"]].all(axis=1).to_dict() == {
         "t1": False, "t2": True, "mean": True,
@@ -343,13 +308,13 @@ def test_faulty_scores():
     a, s = grid.accuracy, grid.similarity
     parc = (s["target"] == "t2") & (s["metric"] == "parc")
     constant = s.assign(score=s["score"].mask(parc, 0.25))
-    correlation.table3_relative_accuracy(a, constant)  # ties are broken by name
+    relative_accuracy.table3_relative_accuracy(a, constant)  # no order is one too
     with pytest.raises(ValueError, match=r"no finite score .*'t2'.*'b_x'"):
         correlation.table2_correlation(a, s[~(parc & (s["source"] == "b_x"))])
     with pytest.raises(ValueError, match="two scores"):
         correlation.table2_correlation(a, pd.concat([s, s.iloc[:1]]))
     with pytest.raises(ValueError, match="5 sources, at least 6 needed"):
-        correlation.table3_relative_accuracy(a, s, k=6)
+        relative_accuracy.table3_relative_accuracy(a, s, k=6)
     with pytest.raises(ValueError, match="lacks \\['a'\\]"):
         table1_accuracy(methods_accuracy.method_accuracy(a, grid.nearest_table), COMPUTE.iloc[:2])
 

@@ -724,7 +724,8 @@ def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
         (
             {"similarity.weighting": {"metric": "leep", "representation": "pseudo_labels"}},
             "similarity.weighting.metric: eq. 5 cannot weight by 'leep': it is not above 0 for "
-            "similar sources (allowed: parc, rsa, cka, cka_debiased, nce)",
+            "similar sources (allowed: parc, parc_standardized, parc_pca32, parc_published, rsa, "
+            "cka, cka_debiased, nce)",
         ),
         (
             {"similarity.weighting": {"metric": "nce", "representation": "features"}},

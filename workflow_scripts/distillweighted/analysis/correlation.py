@@ -1,26 +1,27 @@
-"""How well task similarity foretells the accuracy of a single-source student: Tables 2 and 3.
+"""How well a ranking of the sources foretells the accuracy of their students: Table 2.
 
 Every function joins the single-source students with the similarity scores of their sources. A
 statistic is computed within one target and one seed, over the sources, and then averaged over the
 seeds: a seed has its own labelled split, so scores of two seeds are not pooled in one ranking.
+
+The scores may be a similarity's, or those of `rankings`, which look at no image of the target.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from distillweighted.analysis.methods_accuracy import check_accuracy, require_columns
-from distillweighted.analysis.statistics import bias_corrected_interval, resampled_spearman
 
 log = logging.getLogger(__name__)
 
 #: Fewer sources than this have no correlation worth the name: two points always give +1 or -1.
 MIN_SOURCES = 3
 
-_REPRESENTATION_ORDER = {"pseudo_labels": 0, "features": 1}
+_REPRESENTATION_ORDER = {"pseudo_labels": 0, "features": 1, "data_free": 2}
 _SCORE_KEY = ["representation", "metric", "target", "seed", "source"]
 
 # Of one target and seed: the scores, the accuracies and the names of the sources, to a number.
@@ -56,9 +57,7 @@ def single_source_scores(
         raise ValueError(f"two scores for {twice.iloc[0][_SCORE_KEY].to_dict()}")
     parts = []
     kinds = set(zip(similarity["representation"], similarity["metric"], strict=True))
-    for representation, metric in sorted(
-        kinds, key=lambda kind: (_REPRESENTATION_ORDER.get(kind[0], 2), kind)
-    ):
+    for representation, metric in sorted(kinds, key=_place):
         rows = similarity[
             (similarity["representation"] == representation) & (similarity["metric"] == metric)
         ]
@@ -70,6 +69,12 @@ def single_source_scores(
     if len(bad):
         raise ValueError(f"no finite score for {bad.iloc[0][_SCORE_KEY].to_dict()}")
     return table
+
+
+def _place(kind: tuple[str, str]) -> tuple[object, ...]:
+    """The paper's order, then what it does not have; chance comes last."""
+    representation, metric = kind
+    return _REPRESENTATION_ORDER.get(representation, 3), metric == "random", kind
 
 
 def table2_correlation(
@@ -90,7 +95,7 @@ def table2_correlation(
     Raises:
         ValueError: The input is faulty, or a target has fewer than 3 sources.
     """
-    return _per_target(single_source_scores(accuracy, similarity, value=value), _spearman)
+    return per_target(single_source_scores(accuracy, similarity, value=value), spearman)
 
 
 def table2_other_coefficients(
@@ -121,129 +126,38 @@ def table2_other_coefficients(
     }
     parts = []
     for name, statistic in coefficients.items():
-        part = _per_target(table, statistic)
+        part = per_target(table, statistic)
         part.insert(0, "coefficient", name)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
-def table2_intervals(
-    accuracy: pd.DataFrame,
-    similarity: pd.DataFrame,
-    *,
-    value: str = "accuracy",
-    n_resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> pd.DataFrame:
-    """Bootstrap intervals (bias-corrected percentile) of Table 2.
-
-    The sources of a target are what is resampled. One draw serves every seed, representation and
-    metric of the target, since the seeds share their sources; targets are drawn independently. A
-    draw in which scores or accuracies are all the same has no correlation and is left out. A draw
-    repeats some sources, which biases its Spearman towards 0 by more than the width of the
-    interval of a mean over many targets: hence the correction.
-
-    Args:
-        accuracy: As for `single_source_scores`; a target must have the same sources in each seed.
-        similarity: As for `single_source_scores`.
-        value: accuracy or balanced_accuracy.
-        n_resamples: Number of draws.
-        seed: Of the draws. A target's draws depend on its name and not on the other targets.
-        level: Of the interval.
-
-    Returns:
-        Columns representation, metric, target, low, estimate, high, with a row `mean` (over
-        targets) for every representation and metric.
-
-    Raises:
-        ValueError: As `table2_correlation`, or sources that differ between seeds.
-    """
-    table = single_source_scores(accuracy, similarity, value=value)
-    estimates = _per_target(table, _spearman)
-    rows = []
-    for (representation, metric), kind in table.groupby(["representation", "metric"], sort=False):
-        picked = (estimates["representation"] == representation) & (estimates["metric"] == metric)
-        draws = {
-            target: resampled_spearman(target, group, n_resamples, seed)
-            for target, group in kind.groupby("target", sort=False)
-        }
-        draws["mean"] = np.mean(list(draws.values()), axis=0)
-        for target, values in draws.items():
-            estimate = estimates.loc[picked, target].item()
-            low, high = bias_corrected_interval(values, estimate, level)
-            rows.append((representation, metric, target, low, estimate, high))
-    columns = ["representation", "metric", "target", "low", "estimate", "high"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def table3_relative_accuracy(
-    accuracy: pd.DataFrame, similarity: pd.DataFrame, k: int = 3, *, value: str = "accuracy"
-) -> pd.DataFrame:
-    """Table 3: how much of the best k students' accuracy the k most similar sources give.
-
-    The mean accuracy of the students of the k sources that score highest, in percent of the mean
-    of the k best students. Sources that score the same are taken by name.
-
-    Args:
-        accuracy: As for `single_source_scores`.
-        similarity: As for `single_source_scores`.
-        k: Number of students (3 in the paper).
-        value: accuracy or balanced_accuracy.
-
-    Returns:
-        Columns representation, metric, one a target, mean (percent, mean over seeds).
-
-    Raises:
-        ValueError: The input is faulty, or a target has fewer than k sources.
-    """
-    if k < 1:
-        raise ValueError(f"k is a number of students from 1 on, not {k}")
-
-    def relative(score: np.ndarray, y: np.ndarray, source: np.ndarray) -> float:
-        chosen = np.lexsort((source.astype(str), -score))[:k]
-        return 100 * y[chosen].mean() / np.sort(y)[-k:].mean()
-
-    table = single_source_scores(accuracy, similarity, value=value)
-    return _per_target(table, relative, min_sources=k, needs_spread=False)
-
-
-def table3_other_k(
-    accuracy: pd.DataFrame, similarity: pd.DataFrame, ks: Sequence[int], *, value: str = "accuracy"
-) -> pd.DataFrame:
-    """Table 3 for several k.
-
-    Args:
-        accuracy: As for `single_source_scores`.
-        similarity: As for `single_source_scores`.
-        ks: Numbers of students, none above the number of sources of any target.
-        value: accuracy or balanced_accuracy.
-
-    Returns:
-        As `table3_relative_accuracy`, with a first column k.
-    """
-    parts = []
-    for k in ks:
-        part = table3_relative_accuracy(accuracy, similarity, k, value=value)
-        part.insert(0, "k", k)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _spearman(score: np.ndarray, accuracy: np.ndarray, source: np.ndarray) -> float:
+def spearman(score: np.ndarray, accuracy: np.ndarray, source: np.ndarray) -> float:
+    """Spearman's rank correlation of scores and accuracies [s]; ties share their mean rank."""
     return stats.spearmanr(score, accuracy).statistic
 
 
-def _per_target(
+def per_target(
     table: pd.DataFrame,
     statistic: Statistic,
     *,
     min_sources: int = MIN_SOURCES,
     needs_spread: bool = True,
 ) -> pd.DataFrame:
-    """`statistic` of each target and seed, averaged over the seeds, one column a target.
+    """A statistic of each target and seed, averaged over the seeds.
 
-    One that needs spread is NaN where there is none, and so are the means that it is part of.
+    Args:
+        table: What `single_source_scores` returns.
+        statistic: Of the scores, accuracies and names [s] of one target and seed, to a number.
+        min_sources: Sources that a target must have.
+        needs_spread: Whether it is NaN where scores or accuracies are all the same (the log says
+            where), and so are the means that it is part of.
+
+    Returns:
+        Columns representation, metric, one a target, mean (over targets).
+
+    Raises:
+        ValueError: A target has fewer sources.
     """
     rows = []
     for (representation, metric), kind in table.groupby(["representation", "metric"], sort=False):

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 
-def bias_corrected_interval(draws: np.ndarray, estimate: float, level: float) -> np.ndarray:
-    """Efron's BC interval: percentiles shifted by where `estimate` lies among the draws."""
+def centred_interval(
+    draws: np.ndarray, estimate: float, level: float, *, bound: float = np.inf
+) -> tuple[float, float]:
+    """Percentiles of bootstrap draws, moved so that the median draw lies on the estimate.
+
+    Args:
+        draws: The statistic of every bootstrap sample; NaN where it has none, which is left out.
+        estimate: The statistic of the data.
+        level: Of the interval.
+        bound: The largest absolute value that the statistic can have.
+
+    Returns:
+        The ends; NaN where no sample has a value, or the data have none.
+    """
     draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return np.array([np.nan, np.nan])
-    # A margin, since equal numbers can differ by rounding where all draws are +1 or -1.
-    below = np.mean(draws < estimate - 1e-12) + np.mean(np.abs(draws - estimate) <= 1e-12) / 2
-    shift = stats.norm.ppf(np.clip(below, 1 / (len(draws) + 1), len(draws) / (len(draws) + 1)))
-    tails = stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    return np.quantile(draws, stats.norm.cdf(2 * shift + tails))
+    if not len(draws) or np.isnan(estimate):
+        return np.nan, np.nan
+    low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    ends = np.clip(np.array([low, high]) + estimate - middle, -bound, bound)
+    return float(ends[0]), float(ends[1])
 
 
-def resampled_spearman(target: str, group: pd.DataFrame, n: int, seed: int) -> np.ndarray:
-    """Spearman's rho, mean over seeds, of `n` draws of a target's sources; NaN where undefined."""
-    sources = sorted(set(group["source"]))
-    rng = np.random.default_rng([seed, zlib.crc32(target.encode())])
-    draws = rng.integers(len(sources), size=(n, len(sources)))
-    values = []
-    for number, cell in group.groupby("seed", sort=True):
-        cell = cell.set_index("source")
-        if sorted(cell.index) != sources:
-            raise ValueError(f"target {target!r}, seed {number}: not the sources of other seeds")
-        columns = []
-        for column in ("score", "accuracy"):
-            ranks = stats.rankdata(cell.loc[sources, column].to_numpy(float)[draws], axis=1)
-            columns.append(ranks - ranks.mean(axis=1, keepdims=True))
-        x, y = columns
-        norm = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-        values.append((x * y).sum(axis=1) / np.where(norm > 0, norm, np.nan))
-    return np.mean(values, axis=0)
+def percentile_interval(draws: np.ndarray, estimate: float, level: float) -> tuple[float, float]:
+    """Percentiles of bootstrap draws, stretched to the estimate where they do not hold it.
+
+    Args:
+        draws: As for `centred_interval`.
+        estimate: As for `centred_interval`.
+        level: Of the interval.
+
+    Returns:
+        The ends; NaN where no sample has a value, or the data have none.
+    """
+    draws = draws[~np.isnan(draws)]
+    if not len(draws) or np.isnan(estimate):
+        return np.nan, np.nan
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(min(low, estimate)), float(max(high, estimate))
 
 
 def mean_over_targets(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:

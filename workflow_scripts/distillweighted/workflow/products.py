@@ -30,6 +30,8 @@ class Products:
     @cached_property
     def has_correlations(self) -> bool:
         """Whether there are single-source students enough for Tables 2 and 3."""
+        if self.is_tuning:
+            return False
         fewest = min(len(self.run.admissible(target)) for target in self.run.targets)
         return self.run.config["methods"]["distill_single"] and fewest >= MIN_SOURCES
 
@@ -154,6 +156,8 @@ class Products:
         facts = ["sources", "exclusions", "versions"]
         if self.has_answer:
             facts.insert(0, "answer")
+        if self.has_correlations:
+            facts += ["table2_differences", "table2_noise_ceiling", "table3_regret"]
         shown = [*dict.fromkeys([*self.tables, *self.figures]), *facts]
         return [name for name in shown if self.is_comparable or name != "comparison_with_paper"]
 

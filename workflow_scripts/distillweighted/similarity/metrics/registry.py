@@ -39,12 +39,6 @@ class Metric:
     representations: tuple[str, ...] = REPRESENTATIONS
     """What it can be computed of."""
 
-    low: float = -1.0
-    """The smallest value that it can have."""
-
-    high: float = 1.0
-    """The largest."""
-
     can_weight: bool = True
     """Whether eq. 5 may weight by it: that needs scores above 0 for similar sources."""
 
@@ -75,8 +69,12 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("parc", "parc", "parc"),
+        # The public code's ways to compute it, of which any may be what the paper used.
+        Metric("parc_standardized", "parc", "parc", {"standardize": True}),
+        Metric("parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}),
+        Metric("parc_published", "parc", "parc", {"standardize": True, "published_rounding": True}),
         Metric("rsa", "parc", "rsa"),
-        Metric("cka", "cka", "cka", low=0.0),
+        Metric("cka", "cka", "cka"),
         Metric("cka_debiased", "cka", "cka", {"debiased": True}),
     )
 }

@@ -244,6 +244,18 @@ def test_the_card_says_what_was_measured(made):
         assert part in card
 
 
+def test_page_and_card_say_when_test_images_were_seen_in_training(student):
+    meta = student.data["meta"]
+    found = {"kind": "allow", "exact": 4, "near": None, "groups": [], "different_labels": []}
+    found["test_images_in_training"] = 3
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"test": 30, "duplicates": found}))
+    student.describe(WEIGHTED)
+    said = "Of the 30 test images 3 are training images too (duplicates: allow), so that every"
+    assert said in "".join(Page(student.folder / "report.html").text)
+    card = (student.folder / "model_card.md").read_text(encoding="utf-8")
+    assert said in card and "4 exact, near ones not looked for; allowed on both sides" in card
+
+
 def test_names_of_a_users_own_cannot_break_the_page_or_the_card(student):
     """A class may be called anything that a folder may."""
     meta = student.data["meta"]

@@ -43,7 +43,7 @@ class Student:
         job = ExportJob.of(job.as_params())
         export_student.main(job, target, models, choice, self.folder, threads=1)
 
-    def compare(self, *, probe: Path | None = None) -> pd.DataFrame:
+    def compare(self, *, probe: Path | None = None, forecast: str | None = None) -> pd.DataFrame:
         job = ComparisonJob.of(RUN.deployment.comparison(TARGET).as_params())
         # The tiny tree holds some of the run's students.
         kept = {*STUDENTS, None}
@@ -69,7 +69,9 @@ class Student:
             sources=facts,
         )
         job = replace(job, methods=methods, probe=probe is not None)
-        compare_methods.main(job, files, self.folder / "export.json", self.folder)
+        foretold = self.world.root / "forecast.json"
+        foretold.write_text(json.dumps({"nearest": "alexnet_tiny_latin", "verdict": forecast}))
+        compare_methods.main(job, files, foretold, self.folder / "export.json", self.folder)
         return pd.read_csv(self.folder / "comparison.csv").set_index("method")
 
     def describe(self, *candidates: str, ranking: Path | None = None) -> None:
@@ -200,6 +202,15 @@ def test_predictions_of_other_images_are_an_error(student):
     path.write_text(path.read_text().replace("test-000003", "test-900003"))
     with pytest.raises(DamagedError, match="its images are not the test images of its target"):
         student.compare()
+
+
+def test_the_comparison_says_where_the_ranking_foretold_something_else(student):
+    row = student.compare(forecast="likely").loc["distill_equal"]
+    said = json.loads((student.folder / "verdict.json").read_text())["verdict"]
+    assert ("foretold that it is likely to pay" in said) == (row["difference_low"] <= 0)
+    row = student.compare(forecast="unlikely").loc["distill_equal"]
+    said = json.loads((student.folder / "verdict.json").read_text())["verdict"]
+    assert ("foretold that it is unlikely to pay" in said) == (row["difference_low"] > 0)
 
 
 class Page(HTMLParser):

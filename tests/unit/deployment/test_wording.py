@@ -2,7 +2,7 @@
 
 import pytest
 
-from distillweighted.deployment.wording import caution, counts
+from distillweighted.deployment.wording import against_forecast, caution, counts
 
 METRICS = {"n_labeled": 8, "n_unlabeled": 3, "n_test": 5}
 
@@ -38,3 +38,23 @@ def test_counts_say_which_duplicates_were_looked_for(meta, said):
 def test_a_test_part_that_was_seen_in_training_is_told(seen, begins):
     assert caution(meta_of("allow", seen=seen)).startswith(begins)
     assert caution(meta_of("allow")) == caution({"test": 5}) == ""
+
+
+@pytest.mark.parametrize(
+    ("forecast", "low", "high", "said"),
+    [
+        ("likely", -3.2, 3.2, "likely to pay; the test images do not show that it clearly helps"),
+        ("likely", -7.4, -1.4, "likely to pay; the test images show that it does harm"),
+        ("unlikely", 0.3, 4.0, "unlikely to pay; it did, and the test images count more"),
+        ("likely", 0.3, 4.0, None),
+        ("unlikely", -3.2, 3.2, None),
+        ("unlikely", -7.4, -1.4, None),
+        ("unclear", -7.4, -1.4, None),
+        ("unclear", 0.3, 4.0, None),
+        (None, -7.4, -1.4, None),
+    ],
+)
+def test_a_forecast_that_the_test_images_contradict_is_told(forecast, low, high, said):
+    told = against_forecast(forecast, low, high)
+    assert len(told) == (said is not None)
+    assert said is None or f"The ranking of the sources foretold that it is {said}" in told[0]

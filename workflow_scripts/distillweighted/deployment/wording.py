@@ -88,6 +88,28 @@ def _p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def against_forecast(forecast: str | None, low: float, high: float) -> list[str]:
+    """A sentence where the ranking foretold something else than the test images show; else none.
+
+    Args:
+        forecast: likely, unclear or unlikely; None for no forecast.
+        low: Lower end of the interval of what distillation gained, in points.
+        high: Upper end.
+    """
+    if forecast == "likely" and low <= 0:
+        shown = "show that it does harm" if high < 0 else "do not show that it clearly helps"
+        return [
+            "The ranking of the sources foretold that it is likely to pay; the test images "
+            f"{shown}, and count more than a forecast."
+        ]
+    if forecast == "unlikely" and low > 0:
+        return [
+            "The ranking of the sources foretold that it is unlikely to pay; it did, and the test "
+            "images count more than a forecast."
+        ]
+    return []
+
+
 def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How many images of which kind there are, and what was done to them: names and values."""
     rows = [

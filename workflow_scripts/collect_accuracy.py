@@ -15,7 +15,7 @@ COLUMNS += ["accuracy", "balanced_accuracy"]
 def main(
     metrics: Sequence[Path],
     similarity: Sequence[Path],
-    nearest: dict[tuple[str, int, float], Path],
+    nearest: dict[tuple[str, int, float | None], Path],
     output: dict[str, Path],
     *,
     label_fraction: float,
@@ -23,19 +23,22 @@ def main(
     """Write accuracy.csv (a row a student), similarity.csv, nearest.csv and compute.csv.
 
     Where there are several label fractions, these tables hold the first one's rows, and
-    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them.
+    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them. Targets whose labels
+    are given have one label fraction of their own, and are in all tables.
 
     Args:
         metrics: metrics.json of every student.
         similarity: Scores of every target and seed, for the first label fraction.
-        nearest: The p = inf weights of every target, seed and label fraction: all on the nearest
-            source.
+        nearest: The p = inf weights of every target, seed and label fraction (None where labels are
+            given): all on the nearest source.
         output: Where each table goes.
         label_fraction: The first label fraction.
     """
     facts = (*COLUMNS, "label_fraction", "gmacs", "parameters")
     students = pd.DataFrame([read_facts(Path(path), facts) for path in metrics])
-    first = students[students["label_fraction"] == label_fraction]
+    given = {target for target, _, fraction in nearest if fraction is None}
+    chosen = students["label_fraction"] == label_fraction
+    first = students[chosen | students["target"].isin(given)]
     first[COLUMNS].to_csv(output["accuracy"], index=False)
     _read_similarity(similarity).to_csv(output["similarity"], index=False)
     rows = []
@@ -44,7 +47,8 @@ def main(
         row = {"target": target, "seed": seed, "source": max(weights, key=weights.__getitem__)}
         rows.append({**row, "label_fraction": fraction})
     sources = pd.DataFrame(rows)
-    first = sources[sources["label_fraction"] == label_fraction]
+    chosen = sources["label_fraction"] == label_fraction
+    first = sources[chosen | sources["target"].isin(given)]
     first.drop(columns="label_fraction").to_csv(output["nearest"], index=False)
     if "label_fractions_accuracy" in output:
         columns = [*COLUMNS, "label_fraction"]

@@ -41,6 +41,10 @@ def test_a_run_of_own_and_known_targets(folder):
     assert type(job).of(job.as_params()) == job
     assert run.jobs.split("mine", "0").fraction is None
     assert run.jobs.split("cyrillic", "0").fraction == 0.2
+    assert run.products.cells == [("mine", 0, None), ("cyrillic", 0, 0.2)]
+    for target, fraction in (("mine", None), ("cyrillic", 0.2)):
+        told = run.jobs.evaluation(run.student(target, "in_transfer", "0"))
+        assert told.label_fraction == fraction and type(told).of(told.as_params()) == told
     assert "labels of mine as given, 20% of the training images labelled" in run.products.caption
 
 

@@ -145,6 +145,21 @@ def test_without_unlabelled_images_distilling_needs_the_labelled_ones():
     assert run.tasks["mine"].sizes(run.config) == {"train_images": 8, "test_images": 2}
 
 
+def test_without_unlabelled_images_transfer_alone_needs_no_more():
+    alone = {"name": "mine", "labeled": "labeled"}
+    off = {"distill_single": False, "distill_inverse": False, "distill_random_weights": 0}
+    off |= {"distill_weighted": []}
+    baselines = {"in_fixmatch": False, "source_architectures": []}
+    student = {"deploy": "in_transfer"}
+    run = run_of(alone, methods=off, baselines=baselines, student=student)
+    assert [s.recipe.name for s in run.students] == ["in_transfer"]
+    # A student on a linear probe's labels is distilled too.
+    (line,) = problems_of(
+        alone, methods=off, baselines={**baselines, "probe_labels": True}, student=student
+    )
+    assert line.startswith("training.distill_labeled: target 'mine' has no unlabelled images")
+
+
 def test_a_probe_holds_every_class_of_an_own_target(folder):
     for label in "cdef":
         for n in range(3):

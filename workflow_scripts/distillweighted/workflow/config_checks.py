@@ -35,7 +35,11 @@ from distillweighted.tasks.registry import (
 )
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import format_p, list_students
-from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
+from distillweighted.workflow.own_checks import (
+    own_distillation_problems,
+    own_target_problems,
+    own_training_problems,
+)
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.size_checks import (
     batch_problems,
@@ -349,7 +353,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
-    ("targets training baselines", own_training_problems),
+    ("targets training", own_training_problems),
     ("sources", _source_problems),
     ("sources targets", _answers_problems),
     ("student", _student_problems),
@@ -363,6 +367,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     ("exclude targets sources methods baselines student seeds training", _nothing_to_train),
+    ("exclude targets sources methods baselines student seeds training", own_distillation_problems),
     ("choice exclude targets sources methods baselines student seeds training", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),

@@ -66,15 +66,14 @@ rule rank_sources:
         inference=lambda wc: [
             RUN.paths.inference(wc.target, name) for name in RUN.ranked_models(wc.target)
         ],
-        facts=lambda wc: [
-            RUN.paths.model_facts(source.name) for source in RUN.admissible(wc.target)
-        ],
+        facts=lambda wc: [RUN.paths.model_facts(name) for name in RUN.ranked_models(wc.target)],
         index="<results>/data/{target}/images.csv",
         split=lambda wc: RUN.paths.split(wc.target, RUN.first_replicate),
         labeled=lambda wc: RUN.paths.labeled(wc.target, RUN.first_replicate),
     output:
         table="<results>/ranking/{target}.csv",
         text="<results>/ranking/{target}.md",
+        forecast="<results>/ranking/{target}.json",
         png="<results>/ranking/{target}.png",
         pdf="<results>/ranking/{target}.pdf",
     log:

@@ -47,6 +47,7 @@ rule compare_methods:
         nearest=lambda wc: RUN.deployment.nearest_files(wc.target),
         probes=lambda wc: RUN.deployment.probe_files(wc.target),
         sources=lambda wc: RUN.deployment.source_facts(wc.target),
+        forecast="<results>/ranking/{target}.json",
         export="<results>/student/{target}/export.json",
     output:
         csv="<results>/student/{target}/comparison.csv",

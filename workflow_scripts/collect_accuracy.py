@@ -16,7 +16,7 @@ SETTINGS = ["learning_rate", "lambda"]
 def main(
     metrics: Sequence[Path],
     similarity: Sequence[Path],
-    nearest: dict[tuple[str, int, float], Path],
+    nearest: dict[tuple[str, int, float | None], Path],
     output: dict[str, Path],
     *,
     label_fraction: float,
@@ -26,15 +26,16 @@ def main(
     """Write accuracy.csv (a row a student), similarity.csv, nearest.csv and compute.csv.
 
     Where there are several label fractions, these tables hold the first one's rows, and
-    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them. Students that were
+    label_fractions_accuracy.csv and label_fractions_nearest.csv all of them. Targets whose labels
+    are given have one label fraction of their own, and are in all tables. Students that were
     trained only for the effect of lambda are in lambda_accuracy.csv, with those that they are
     compared with.
 
     Args:
         metrics: metrics.json of every student.
         similarity: Scores of every target and seed, for the first label fraction.
-        nearest: The p = inf weights of every target, seed and label fraction: all on the nearest
-            source.
+        nearest: The p = inf weights of every target, seed and label fraction (None where labels are
+            given): all on the nearest source.
         output: Where each table goes.
         label_fraction: The first label fraction.
         lambdas: lambda of every recipe of the table of lambda's effect, and None for the baseline.
@@ -42,13 +43,15 @@ def main(
     """
     facts = (*COLUMNS, *SETTINGS, "label_fraction", "gmacs", "parameters")
     students = pd.DataFrame([read_facts(Path(path), facts) for path in metrics])
-    first = students[students["label_fraction"] == label_fraction]
+    given = {target for target, _, fraction in nearest if fraction is None}
+    chosen = students["label_fraction"] == label_fraction
+    first = students[chosen | students["target"].isin(given)]
     if lambdas:
         compared = first[first["recipe"].isin(lambdas)]
         compared = compared.assign(**{"lambda": compared["recipe"].map(lambdas)})
         compared[[*COLUMNS, *SETTINGS]].to_csv(output["lambda_accuracy"], index=False)
     plain = students[~students["recipe"].isin(lambda_recipes)]
-    first = plain[plain["label_fraction"] == label_fraction]
+    first = first[~first["recipe"].isin(lambda_recipes)]
     first[[*COLUMNS, *SETTINGS]].to_csv(output["accuracy"], index=False)
     _read_similarity(similarity).to_csv(output["similarity"], index=False)
     rows = []
@@ -57,7 +60,8 @@ def main(
         row = {"target": target, "seed": seed, "source": max(weights, key=weights.__getitem__)}
         rows.append({**row, "label_fraction": fraction})
     sources = pd.DataFrame(rows)
-    first = sources[sources["label_fraction"] == label_fraction]
+    chosen = sources["label_fraction"] == label_fraction
+    first = sources[chosen | sources["target"].isin(given)]
     first.drop(columns="label_fraction").to_csv(output["nearest"], index=False)
     if "label_fractions_accuracy" in output:
         columns = [*COLUMNS, "label_fraction"]

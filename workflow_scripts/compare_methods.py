@@ -18,12 +18,15 @@ from distillweighted.deployment.wording import comparison_rows
 from distillweighted.files.tables import read_facts
 
 
-def main(job: ComparisonJob, files: ComparisonFiles, export: Path, folder: Path) -> None:
+def main(
+    job: ComparisonJob, files: ComparisonFiles, forecast: Path, export: Path, folder: Path
+) -> None:
     """Write comparison.csv and .md, the figure, and the verdict as verdict.json.
 
     Args:
         job: What is compared.
         files: What it is read from.
+        forecast: What the ranking of the sources foretells.
         export: export.json of the student that is handed over.
         folder: Where to.
     """
@@ -33,7 +36,8 @@ def main(job: ComparisonJob, files: ComparisonFiles, export: Path, folder: Path)
     table = compare(answers, job.reference, deployed, draws=job.draws)
     better = clearly_better(answers, job.reference, draws=job.draws)
     rivals = clearly_better(answers, deployed, draws=job.draws)
-    said = verdict(table, better, job.reference, rivals, chosen=job.chosen)
+    foretold = read_facts(forecast, ("verdict",))["verdict"]
+    said = verdict(table, better, job.reference, rivals, chosen=job.chosen, forecast=foretold)
     covered = what_intervals_cover(table, answers[0].right.shape[1])
     table.to_csv(folder / "comparison.csv", index=False, lineterminator="\n")
     shown = markdown_table(*comparison_rows(table))
@@ -59,6 +63,7 @@ if "snakemake" in globals():
                 probes=dict(zip(job.replicates, map(Path, inputs.probes))),
                 sources={Path(path).parent.name: Path(path) for path in inputs.sources},
             ),
+            Path(inputs.forecast),
             Path(inputs.export),
             Path(snakemake.output.csv).parent,
         )

@@ -53,10 +53,14 @@ def main(job: EvaluationJob, trained: Path, labels: Path, split: Path, folder: P
     truth = [read_whole(labels, known[image], f"label of '{image}'") for image in predictions]
     predicted = [read_whole(path, text, f"class of '{i}'") for i, text in predictions.items()]
     images = Counter(parts.values())
+    fraction = job.label_fraction
+    if fraction is None:
+        fraction = images["labeled"] / (images["labeled"] + images["unlabeled"])
     metrics = {
         # The grid's row wins: where training was taken over, the facts hold the row of that time.
         **facts,
         **job.as_params(),
+        "label_fraction": fraction,
         "accuracy": accuracy(truth, predicted),
         "balanced_accuracy": balanced_accuracy(truth, predicted),
         "n_labeled": images["labeled"],

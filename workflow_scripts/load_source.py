@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.networks.cost import count_macs, count_parameters
-from distillweighted.networks.model_files import save_model
+from distillweighted.networks.model_files import fingerprint_weights, save_model
 from distillweighted.sources.jobs import LoadJob
 from distillweighted.sources.origins.registry import ORIGINS
 
@@ -38,6 +38,7 @@ def main(job: LoadJob, model_path: Path, meta_path: Path) -> None:
         "licence": None,
         "checkpoint": checkpoint.name,
         "sha256": fingerprint_files([checkpoint]),
+        "weights_sha256": fingerprint_weights(model),
         **facts,
     }
     save_model(model, model_path, meta)

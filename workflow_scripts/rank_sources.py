@@ -1,5 +1,6 @@
 """Rule rank_sources: the ranking of a target's sources as a table, a figure and in words."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from distillweighted.analysis.figures.ranking import ranking_figure
 from distillweighted.analysis.figures.style import save
 from distillweighted.analysis.ranking_text import ranking_page
 from distillweighted.similarity.jobs import RankingJob
-from distillweighted.sources.outlook import accuracy_interval, outlook_of, sentences
+from distillweighted.sources.outlook import accuracy_interval, forecast, outlook_of, sentences
 from distillweighted.sources.ranking import rank_sources
 from distillweighted.tasks.splits import read_split
 
@@ -19,13 +20,13 @@ def main(
     facts: Mapping[str, Path],
     output: Path,
 ) -> None:
-    """Write the ranking's .csv, .md, .png and .pdf.
+    """Write the ranking's .csv, .md, .png and .pdf, and what it foretells as .json.
 
     Args:
         job: The sources and what is computed of them.
         target: split, labeled and index of the target.
         inference: Outputs of each source, and of the student's start where it has one.
-        facts: meta.json of each source.
+        facts: meta.json of each source, and of the student's start where it has one.
         output: The .csv file.
     """
     rows = read_split(target["split"], target["labeled"], target["index"])
@@ -59,6 +60,8 @@ def main(
         above_start=above,
     )
     output.with_suffix(".md").write_text(page, encoding="utf-8")
+    foretold = {"nearest": ranking.nearest, "verdict": forecast(job, ranking).verdict}
+    output.with_suffix(".json").write_text(json.dumps(foretold, indent=1, ensure_ascii=False))
 
 
 if "snakemake" in globals():
@@ -70,6 +73,6 @@ if "snakemake" in globals():
             ranking_job,
             {name: Path(files[name]) for name in ("split", "labeled", "index")},
             dict(zip(ranking_job.models, map(Path, files.inference), strict=True)),
-            dict(zip(ranking_job.scores.sources, map(Path, files.facts), strict=True)),
+            dict(zip(ranking_job.models, map(Path, files.facts), strict=True)),
             Path(snakemake.output.table),
         )

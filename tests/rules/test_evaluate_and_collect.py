@@ -87,6 +87,15 @@ def test_the_grids_row_wins_over_one_that_was_taken_over(finished):
     assert (metrics["p"], metrics["method"]) == ("0.0", "renamed")
 
 
+def test_the_label_fraction_of_given_labels_is_their_true_share(finished):
+    output = finished.train("cohort1")
+    metrics = read_metrics(finished.evaluate(output, WEIGHTED))
+    assert metrics["label_fraction"] == 0.3  # as the configuration says
+    metrics = read_metrics(finished.evaluate(output, WEIGHTED, label_fraction=None))
+    assert (metrics["n_labeled"], metrics["n_unlabeled"]) == (18, 42)
+    assert metrics["label_fraction"] == 18 / 60
+
+
 def test_a_failed_student_says_why_and_what_to_do(world):
     trained = world.root / "cohort0"
     (trained / WEIGHTED).mkdir(parents=True)
@@ -181,6 +190,34 @@ def test_similarities_nearest_sources_and_costs(collected):
     compute = collected["compute"].set_index("student")
     assert compute.loc["large"].tolist() == [8.0, 70.0]
     assert compute.loc["small"].tolist() == [(1 + 1 + 1 + 3) / 4, (10 + 10 + 10 + 30) / 4]
+
+
+def test_tables_hold_targets_of_given_labels_beside_the_first_label_fraction(tmp_path):
+    students = [
+        record("in_transfer", accuracy=50.0),
+        record("in_transfer", accuracy=40.0, label_fraction=0.05),
+        record("in_transfer", target="mine", accuracy=70.0, label_fraction=18 / 60),
+    ]
+    metrics = [tmp_path / f"{i}.json" for i in range(3)]
+    for path, values in zip(metrics, students, strict=True):
+        path.write_text(json.dumps(values))
+    (tmp_path / "scores.csv").write_text(f"{SCORES}fruit,0,a,features,parc,0.1\n")
+    for name, chosen in (("fruit", "a"), ("mine", "b")):
+        weights = "".join(f"{s},{float(s == chosen)}\n" for s in "ab")
+        (tmp_path / f"{name}.csv").write_text(f"source,weight\n{weights}")
+    names = ("accuracy", "similarity", "nearest", "compute")
+    nearest = {("lesions_b", 0, 0.2): "fruit", ("mine", 0, None): "mine"}
+    collect_accuracy.main(
+        metrics,
+        [tmp_path / "scores.csv"],
+        {cell: tmp_path / f"{name}.csv" for cell, name in nearest.items()},
+        {name: tmp_path / f"out_{name}.csv" for name in names},
+        label_fraction=0.2,
+    )
+    table = pd.read_csv(tmp_path / "out_accuracy.csv")
+    assert dict(zip(table["target"], table["accuracy"])) == {"lesions_b": 50.0, "mine": 70.0}
+    sources = pd.read_csv(tmp_path / "out_nearest.csv")
+    assert sources.values.tolist() == [["lesions_b", 0, "a"], ["mine", 0, "b"]]
 
 
 def test_tables_hold_the_first_label_fraction_and_two_more_hold_all(tmp_path):

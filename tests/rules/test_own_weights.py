@@ -12,6 +12,7 @@ from safetensors import safe_open
 import infer_source
 import load_source
 from distillweighted.networks.classifier import build_model
+from distillweighted.networks.model_files import fingerprint_weights
 from distillweighted.sources.outputs import load_inference
 from distillweighted.sources.stand_ins import kmeans_pseudo_labels
 from distillweighted.workflow.run import Run
@@ -60,6 +61,7 @@ def test_it_is_asked_about_training_and_test_images(world, tmp_path, network):
     np.testing.assert_allclose(outputs["test_features"], test, atol=1e-5)
     meta = json.loads((tmp_path / "meta.json").read_text())
     assert (meta["checkpoint"], meta["num_classes"], meta["licence"]) == ("mine.pth", 6, None)
+    assert meta["weights_sha256"] == fingerprint_weights(network)
 
 
 @pytest.mark.parametrize("head", ["kmeans", "prototypes", "features"])

@@ -80,7 +80,7 @@ def rank(world: World, **changes) -> tuple[pd.DataFrame, str]:
     start = world.inference(INITIAL)
     shutil.copy(world.inference("convnet_tiny_mosaics_a"), start)
     facts = {}
-    for number, source in enumerate(SOURCES):
+    for number, source in enumerate([*SOURCES, INITIAL]):
         facts[source] = world.model(source).with_name("meta.json")
         facts[source].write_text(json.dumps({"gmacs": number + 0.5, "parameters": None}))
     job = RankingJob.of(RUN.jobs.ranking(TARGET).as_params())
@@ -117,6 +117,8 @@ def test_a_ranking_has_the_scores_that_weights_come_of_and_what_a_probe_reaches(
     assert text.startswith("# Sources for lesions_b\n\nThe source nearest to lesions_b is ")
     assert f"| 1 | {first['source']} | {first['score']:.3f} |" in text
     assert "| above the start |" in text
+    foretold = json.loads((world.root / "ranking/lesions_b.json").read_text())
+    assert foretold["nearest"] == first["source"] and f"is {foretold['verdict']}" in text
     # The start's outputs are those of this source here.
     line = next(part for part in text.splitlines() if "| convnet_tiny_mosaics_a |" in part)
     assert "| +0.0 (+0.0 to +0.0) |" in line
@@ -127,6 +129,8 @@ def test_a_ranking_has_the_scores_that_weights_come_of_and_what_a_probe_reaches(
 
 def test_a_student_without_a_start_has_no_column_for_it(world):
     _, text = rank(world, start=None)
+    foretold = json.loads((world.root / "ranking/lesions_b.json").read_text())
+    assert foretold["verdict"] is None and f"nearest to lesions_b is {foretold['nearest']}" in text
     assert "above the start" not in text and "The student starts from no model" in text
 
 

@@ -43,7 +43,7 @@ class Student:
         job = ExportJob.of(job.as_params())
         export_student.main(job, target, models, choice, self.folder, threads=1)
 
-    def compare(self, *, probe: Path | None = None) -> pd.DataFrame:
+    def compare(self, *, probe: Path | None = None, forecast: str | None = None) -> pd.DataFrame:
         job = ComparisonJob.of(RUN.deployment.comparison(TARGET).as_params())
         # The tiny tree holds some of the run's students.
         kept = {*STUDENTS, None}
@@ -69,7 +69,9 @@ class Student:
             sources=facts,
         )
         job = replace(job, methods=methods, probe=probe is not None)
-        compare_methods.main(job, files, self.folder / "export.json", self.folder)
+        foretold = self.world.root / "forecast.json"
+        foretold.write_text(json.dumps({"nearest": "alexnet_tiny_latin", "verdict": forecast}))
+        compare_methods.main(job, files, foretold, self.folder / "export.json", self.folder)
         return pd.read_csv(self.folder / "comparison.csv").set_index("method")
 
     def describe(self, *candidates: str, ranking: Path | None = None) -> None:
@@ -202,6 +204,15 @@ def test_predictions_of_other_images_are_an_error(student):
         student.compare()
 
 
+def test_the_comparison_says_where_the_ranking_foretold_something_else(student):
+    row = student.compare(forecast="likely").loc["distill_equal"]
+    said = json.loads((student.folder / "verdict.json").read_text())["verdict"]
+    assert ("foretold that it is likely to pay" in said) == (row["difference_low"] <= 0)
+    row = student.compare(forecast="unlikely").loc["distill_equal"]
+    said = json.loads((student.folder / "verdict.json").read_text())["verdict"]
+    assert ("foretold that it is unlikely to pay" in said) == (row["difference_low"] > 0)
+
+
 class Page(HTMLParser):
     """What a page refers to, and its text."""
 
@@ -242,6 +253,18 @@ def test_the_card_says_what_was_measured(made):
                  "- command: snakemake student", "- training: 3 steps", "figures/confusion.png",
                  "python predict.py FOLDER --csv answers.csv"):  # fmt: skip
         assert part in card
+
+
+def test_page_and_card_say_when_test_images_were_seen_in_training(student):
+    meta = student.data["meta"]
+    found = {"kind": "allow", "exact": 4, "near": None, "groups": [], "different_labels": []}
+    found["test_images_in_training"] = 3
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"test": 30, "duplicates": found}))
+    student.describe(WEIGHTED)
+    said = "Of the 30 test images 3 are training images too (duplicates: allow), so that every"
+    assert said in "".join(Page(student.folder / "report.html").text)
+    card = (student.folder / "model_card.md").read_text(encoding="utf-8")
+    assert said in card and "4 exact, near ones not looked for; allowed on both sides" in card
 
 
 def test_names_of_a_users_own_cannot_break_the_page_or_the_card(student):

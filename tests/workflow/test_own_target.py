@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 
 import yaml
 from quirky import write, write_task
@@ -70,6 +71,30 @@ def test_the_whole_run_is_planned_and_a_flaw_stops_it_before_any_work(tmp_path):
     assert "targets.0.labeled: 1 image without a class directly in " in text
     assert "targets.0.labeled: class folders without an image: 'rose'; put images there" in text
     assert not (tmp_path / "work/results").exists()
+
+
+def test_a_student_without_unlabelled_images_is_planned_or_says_what_to_do(tmp_path):
+    """Nothing is made here: training and handing over such a student is for the rules' tests."""
+    workflow = prepared(tmp_path)
+    shutil.rmtree(tmp_path / "conf/my photos/new")
+    alone = copy.deepcopy(OWN) | {"targets": [{"name": "mine", "labeled": "my photos/labeled"}]}
+    configuration = tmp_path / "conf/own.yaml"
+    configuration.write_text(yaml.safe_dump(alone))
+    done = asked(workflow, "student")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in text
+    assert (
+        "training.distill_labeled: target 'mine' has no unlabelled images to distil on; give some, "
+        "or set this to true, which distils on the labelled ones" in text
+    )
+    assert "baselines.in_fixmatch: FixMatch needs unlabelled images, and target 'mine' has" in text
+    assert not (tmp_path / "work/results").exists()
+    alone["training"]["distill_labeled"], alone["baselines"] = True, {"in_fixmatch": False}
+    configuration.write_text(yaml.safe_dump(alone))
+    done = asked(workflow, "student", "-n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rule in ("train_students", "export_student", "compare_methods", "describe_student"):
+        assert f"rule {rule}:" in done.stdout + done.stderr
 
 
 def test_broken_images_stop_the_preparation_by_name(tmp_path):

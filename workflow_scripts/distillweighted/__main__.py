@@ -1,21 +1,68 @@
-"""The library on the command line.
-
-python -m distillweighted check FILE ...   whether configuration files can be run, running nothing
-python -m distillweighted show TABLE       a table1_accuracy.csv, for a terminal
-python -m distillweighted answer FILE ...  what a finished run says of a user's own tasks
-python -m distillweighted models PATTERN ... [--max-parameters 30] [--cached]
-                                           timm's pretrained models, and which are on this machine
-python -m distillweighted images FILE TARGET
-                                           names and files of a user's own images, as CSV
-python -m distillweighted export TASK FOLDER [--labeled 0.2] [--seed 0]
-                                           a task of the embedded benchmark as PNG files
-"""
+"""The library on the command line: `python -m distillweighted --help`."""
 
 from __future__ import annotations
 
+import argparse
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are raised, with how the command is called."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}\n{self.format_usage()}".strip())
+
+
+def _commands() -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser of the whole command line, and that of each command by name."""
+    parser = _Parser(
+        prog="python -m distillweighted", description="The library on the command line."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., str], summary: str) -> _Parser:
+        added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        added.set_defaults(run=run)
+        return added
+
+    added = command("check", _check, "whether configuration files can be run, running nothing")
+    added.add_argument(
+        "files", nargs="*", metavar="FILE", default=["config.yaml"],
+        help="configuration files, each completing the ones before (default: config.yaml)",
+    )  # fmt: skip
+    added = command("show", _show, "a table1_accuracy.csv, for a terminal")
+    added.add_argument("table", metavar="TABLE", help="the CSV file")
+    added = command("answer", _answer, "what a finished run says of a user's own tasks")
+    added.add_argument("files", nargs="+", metavar="FILE", help="the run's configuration files")
+    added = command("models", _models, "timm's pretrained models, and which are on this machine")
+    added.add_argument(
+        "patterns", nargs="+", metavar="PATTERN", help="a name or a pattern: 'vit_small*'"
+    )
+    added.add_argument(
+        "--max-parameters", type=float, default=math.inf, metavar="MILLIONS",
+        help="leave larger ones out",
+    )  # fmt: skip
+    added.add_argument(
+        "--cached", action="store_true", help="only those that are on this machine already"
+    )
+    added = command("images", _images, "names and files of a user's own images, as CSV")
+    added.add_argument("file", metavar="FILE", help="the configuration file")
+    added.add_argument("target", metavar="TARGET", help="name of an own target in it")
+    added = command("export", _export, "a task of the embedded benchmark as PNG files")
+    added.add_argument("task", metavar="TASK", help="name of the task, as cyrillic")
+    added.add_argument("folder", metavar="FOLDER", help="where to: empty, or not there yet")
+    added.add_argument(
+        "--labeled", type=float, default=0.2, metavar="SHARE",
+        help="share of the training images that are labelled (default: 0.2)",
+    )  # fmt: skip
+    added.add_argument(
+        "--seed", type=int, default=0, help="seed of their choice, as of a run (default: 0)"
+    )
+    return parser, dict(commands.choices)
 
 
 def main(arguments: Sequence[str]) -> str:
@@ -24,26 +71,39 @@ def main(arguments: Sequence[str]) -> str:
     Raises:
         ValueError: Where there is no such command, or what it reads cannot be used; says why.
     """
-    command, *names = arguments or [""]
-    if command == "check":
-        from distillweighted.workflow.run import Run
+    parser, commands = _commands()
+    name, *rest = arguments or [""]
+    if name in ("-h", "--help"):
+        return parser.format_help().strip()
+    if name not in commands:
+        usages = "".join(commands[each].format_usage() for each in commands)
+        usages = usages.replace("usage: ", "  ")
+        raise ValueError(f"'{' '.join(arguments)}' is no command.\nusage:\n{usages}".rstrip())
+    command = commands[name]
+    # Options may stand between names.
+    told, unknown = command.parse_known_intermixed_args(rest)
+    if unknown:
+        if not unknown[0].startswith("-"):
+            command.error(f"'{unknown[0]}' is more than {name} takes")
+        known = [action.option_strings[-1] for action in command._actions if action.option_strings]
+        allowed = ", ".join(option for option in known if option != "--help") or "none"
+        raise ValueError(f"'{unknown[0]}' is no option of {name} (allowed: {allowed})")
+    values = vars(told)
+    return values.pop("run")(**values)
 
-        return Run.read(*map(Path, names or ["config.yaml"])).summary
-    if command == "show" and len(names) == 1:
-        import pandas as pd
 
-        from distillweighted.analysis.printed import print_table1
+def _check(files: Sequence[str]) -> str:
+    from distillweighted.workflow.run import Run
 
-        return print_table1(pd.read_csv(names[0]))
-    if command == "answer" and names:
-        return _answer(names)
-    if command == "models" and names:
-        return _models(names)
-    if command == "images" and len(names) == 2:
-        return _images(*names)
-    if command == "export" and len(names) >= 2 and len(names) % 2 == 0:
-        return _export(*names)
-    raise ValueError(f"'{' '.join(arguments)}' is no command.\n{__doc__}")
+    return Run.read(*map(Path, files)).summary
+
+
+def _show(table: str) -> str:
+    import pandas as pd
+
+    from distillweighted.analysis.printed import print_table1
+
+    return print_table1(pd.read_csv(table))
 
 
 def _answer(files: Sequence[str]) -> str:
@@ -61,21 +121,10 @@ def _answer(files: Sequence[str]) -> str:
     return "\n".join(parts)
 
 
-def _models(names: Sequence[str]) -> str:
-    import math
-
+def _models(patterns: Sequence[str], max_parameters: float, cached: bool) -> str:
     from distillweighted.sources.catalogues import timm_parameters
     from distillweighted.sources.origins.timm import matching, timm_file
 
-    patterns, limit, only_cached = [], math.inf, False
-    rest = iter(names)
-    for name in rest:
-        if name == "--cached":
-            only_cached = True
-        elif name == "--max-parameters":
-            limit = float(next(rest, "none given"))
-        else:
-            patterns.append(name)
     found = list(dict.fromkeys(model for pattern in patterns for model in matching(pattern)))
     if not found:
         raise ValueError(f"timm has no pretrained model '{' '.join(patterns)}' (try a pattern: *)")
@@ -84,7 +133,7 @@ def _models(names: Sequence[str]) -> str:
     lines = [
         f"{millions:8.1f} M  {'here' if here else '    '}  {name}"
         for millions, name, here in rows
-        if millions <= limit and (here or not only_cached)
+        if millions <= max_parameters and (here or not cached)
     ]
     return "\n".join(lines or ["none of them is in this machine's caches, or so small"])
 
@@ -109,16 +158,10 @@ def _images(file: str, target: str) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-def _export(task: str, folder: str, *options: str) -> str:
+def _export(task: str, folder: str, labeled: float, seed: int) -> str:
     from distillweighted.tasks.embedded.export import export_task
 
-    values: dict[str, float] = {}
-    kinds = {"--labeled": float, "--seed": int}
-    for option, value in zip(options[::2], options[1::2]):
-        if option not in kinds:
-            raise ValueError(f"'{option}' is no option of export (allowed: {', '.join(kinds)})")
-        values[option.removeprefix("--")] = kinds[option](value)
-    counts = export_task(task, Path(folder), **values)
+    counts = export_task(task, Path(folder), labeled=labeled, seed=seed)
     return f"{folder}: " + ", ".join(f"{number} {part}" for part, number in counts.items())
 
 

@@ -85,6 +85,20 @@ def test_the_verdict_says_plainly_whether_distillation_helped(right, begins):
     assert text.startswith(begins)
 
 
+def test_the_verdict_says_where_the_forecast_was_another():
+    said_before = "The ranking of the sources foretold that it is likely to pay; the test images "
+    for right, shown in (
+        (101, "do not show that it clearly helps"),
+        (60, "show that it does harm"),
+    ):
+        _, text = said(TRANSFER, weighted(right), forecast="likely")
+        assert f"). {said_before}{shown}, and count more than a forecast." in text
+    assert "forecast" not in said(TRANSFER, weighted(130), forecast="likely")[1]
+    assert "unlikely to pay; it did" in said(TRANSFER, weighted(130), forecast="unlikely")[1]
+    # Where nothing was distilled, there is nothing to compare a forecast with.
+    assert "foretold" not in said(TRANSFER, deployed="in_transfer", forecast="likely")[1]
+
+
 def test_the_verdict_is_on_the_student_handed_over_and_not_on_the_best_of_many():
     equal = answers("distill_equal", 150, label="DistillEqual", distils=True)
     _, text = said(TRANSFER, equal, weighted(101))

@@ -23,7 +23,7 @@ from distillweighted.networks.classifier import (
 )
 from distillweighted.networks.cost import count_macs, count_parameters
 from distillweighted.networks.libraries import build_network
-from distillweighted.networks.model_files import load_model, save_model
+from distillweighted.networks.model_files import fingerprint_weights, load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -308,6 +308,19 @@ def test_a_model_comes_back_bit_equal(tmp_path, architecture, images):
     assert equal(model.state_dict(), loaded.state_dict())
     with torch.no_grad():
         assert torch.equal(model.eval()(images), loaded.eval()(images))
+
+
+def test_weights_are_told_apart_by_all_but_the_head(tmp_path):
+    model = build_model(STUDENT, 4, seed=0)
+    save_model(model, tmp_path / "a.safetensors", {**META, "architecture": STUDENT})
+    loaded, _ = load_model(tmp_path / "a.safetensors")
+    first = fingerprint_weights(model)
+    assert len(first) == 64 and fingerprint_weights(loaded) == first
+    assert fingerprint_weights(replace_head(loaded, 7, seed=1)) == first
+    assert fingerprint_weights(build_model(STUDENT, 4, seed=1)) != first
+    with torch.no_grad():
+        next(model.backbone.parameters()).mul_(1.001)
+    assert fingerprint_weights(model) != first
 
 
 FOREIGN = {

@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 
 from distillweighted.similarity.jobs import RankingJob, ScoreJob
 from distillweighted.similarity.metrics.parc import parc
-from distillweighted.sources.outlook import accuracy_interval, outlook_of, sentences
+from distillweighted.sources.outlook import accuracy_interval, forecast, outlook_of, sentences
 from distillweighted.sources.outputs import save_inference
 from distillweighted.sources.ranking import COLUMNS, Ranking, half_samples, rank_sources
 from distillweighted.tasks.splits import SplitRows
@@ -68,9 +70,10 @@ def make_ranking(
     *,
     per_class: int = 20,
     teach: tuple[str, ...] = (),
+    weights: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Ranking:
     """Sources whose features hold the class at these strengths; `teach` are sources though one is
-    the start."""
+    the start; `weights` are checksums that meta.json has beside its other facts."""
     rng = np.random.default_rng(0)
     labels = np.arange(4 * per_class) % 4
     inference, facts = {}, {}
@@ -84,7 +87,8 @@ def make_ranking(
         inference[name] = tmp_path / f"{name}.safetensors"
         save_inference(inference[name], outputs, {"source": name})
         facts[name] = tmp_path / f"{name}.json"
-        facts[name].write_text(json.dumps({"gmacs": 2.0, "parameters": None}))
+        known = {"gmacs": 2.0, "parameters": None, **weights.get(name, {})}
+        facts[name].write_text(json.dumps(known))
     job = make_job([name for name in strengths if name != start or name in teach], start)
     rows = SplitRows(np.arange(len(labels)), labels, np.arange(0), np.arange(0))
     return rank_sources(job, rows, {name: inference[name] for name in job.models}, facts)
@@ -147,6 +151,30 @@ def test_a_start_that_is_a_source_too_is_ranked_like_the_others(tmp_path: Path) 
     assert make_job(["a", "b"], "b").models == ("a", "b")
     assert make_job(["a", "b"], "c").models == ("a", "b", "c")
     assert make_job(["a", "b"], None).models == ("a", "b")
+
+
+@pytest.mark.parametrize("key", ["sha256", "weights_sha256"])
+def test_a_nearest_source_of_the_starts_own_weights_is_no_case_for_distillation(
+    tmp_path: Path, key: str
+) -> None:
+    strengths, job = (
+        {"large": 0.8, "other": 0.3, "start": 0.1},
+        make_job(["large", "other"], "start"),
+    )
+    weights = {"large": {key: "e1"}, "other": {key: "77"}, "start": {key: "e1"}}
+    ranking = make_ranking(tmp_path, strengths, "start", weights=weights)
+    assert ranking.nearest == "large" and ranking.same_as_start == {"large"}
+    assert outlook_of(ranking, "large", "start").verdict == "likely"
+    found = forecast(job, ranking)
+    assert found.verdict == "unclear" and found.low > 0
+    said = " ".join(sentences(job, ranking))
+    assert "But both have the same weights" in said and "likely" not in said
+    assert "so it is unclear whether distillation pays" in said
+    # Other weights, and facts without any checksum, are no reason.
+    for facts in ({name: {key: name} for name in strengths}, {}):
+        ranking = make_ranking(tmp_path, strengths, "start", weights=facts)
+        assert ranking.same_as_start == frozenset()
+        assert forecast(job, ranking).verdict == "likely"
 
 
 def test_without_a_start_nothing_is_foretold(tmp_path: Path) -> None:

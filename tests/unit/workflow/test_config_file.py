@@ -1,6 +1,7 @@
 """Configuration files, the shipped ones and those of strangers: nothing runs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,45 @@ def test_the_command_checks_files_and_says_what_it_knows(monkeypatch):
         ValueError, match=r"'chek' is no command\.\s.*\s+python -m distillweighted check"
     ):
         main(["chek"])
+
+
+COMMANDS = ("check", "show", "answer", "models", "images", "export")
+
+
+def test_the_commands_have_help_texts(capsys):
+    said = main(["--help"])
+    for command in COMMANDS:
+        assert re.search(rf"^    {command} +\w.*", said, re.MULTILINE)
+        with pytest.raises(SystemExit) as stopped:
+            main([command, "--help"])
+        assert stopped.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: python -m distillweighted {command} ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "'' is no command.\nusage:\n  python -m distillweighted check "),
+        (
+            ["show"],
+            "the following arguments are required: TABLE\nusage: python -m distillweighted ",
+        ),
+        (["show", "a", "b"], "'b' is more than show takes\nusage: python -m distillweighted show "),
+        (["images", "a"], "the following arguments are required: TARGET\nusage: "),
+        (["check", "--file"], "'--file' is no option of check (allowed: none)"),
+        (
+            ["models", "*", "--max-parameters", "x"],
+            "argument --max-parameters: invalid float value",
+        ),
+        (["export", "latin", "out", "--seed", "0.5"], "argument --seed: invalid int value: '0.5'"),
+    ],
+)
+def test_a_command_that_is_told_too_little_or_too_much(arguments, said):
+    with pytest.raises(ValueError) as caught:
+        main(arguments)
+    assert str(caught.value).startswith(said)
+
+
+def test_options_may_stand_between_patterns():
+    both = main(["models", "resnet18.a1_in1k", "--max-parameters", "12", "resnet50.a1_in1k"])
+    assert "resnet18.a1_in1k" in both and "resnet50" not in both

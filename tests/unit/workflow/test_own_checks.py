@@ -41,6 +41,10 @@ def test_a_run_of_own_and_known_targets(folder):
     assert type(job).of(job.as_params()) == job
     assert run.jobs.split("mine", "0").fraction is None
     assert run.jobs.split("cyrillic", "0").fraction == 0.2
+    assert run.products.cells == [("mine", 0, None), ("cyrillic", 0, 0.2)]
+    for target, fraction in (("mine", None), ("cyrillic", 0.2)):
+        told = run.jobs.evaluation(run.student(target, "in_transfer", "0"))
+        assert told.label_fraction == fraction and type(told).of(told.as_params()) == told
     assert "labels of mine as given, 20% of the training images labelled" in run.products.caption
 
 
@@ -139,6 +143,21 @@ def test_without_unlabelled_images_distilling_needs_the_labelled_ones():
     training, baselines = {"distill_labeled": True}, {"in_fixmatch": False}
     run = run_of(alone, training=training, baselines=baselines)
     assert run.tasks["mine"].sizes(run.config) == {"train_images": 8, "test_images": 2}
+
+
+def test_without_unlabelled_images_transfer_alone_needs_no_more():
+    alone = {"name": "mine", "labeled": "labeled"}
+    off = {"distill_single": False, "distill_inverse": False, "distill_random_weights": 0}
+    off |= {"distill_weighted": []}
+    baselines = {"in_fixmatch": False, "source_architectures": []}
+    student = {"deploy": "in_transfer"}
+    run = run_of(alone, methods=off, baselines=baselines, student=student)
+    assert [s.recipe.name for s in run.students] == ["in_transfer"]
+    # A student on a linear probe's labels is distilled too.
+    (line,) = problems_of(
+        alone, methods=off, baselines={**baselines, "probe_labels": True}, student=student
+    )
+    assert line.startswith("training.distill_labeled: target 'mine' has no unlabelled images")
 
 
 def test_a_probe_holds_every_class_of_an_own_target(folder):

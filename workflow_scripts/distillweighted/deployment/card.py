@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from distillweighted.analysis.printed import markdown_escape
 from distillweighted.deployment.description import Description
 from distillweighted.deployment.wording import (
+    caution,
     comparison_rows,
     count,
     counts,
@@ -45,6 +46,7 @@ def model_card(of: Description) -> str:
         f"An image classifier with {len(export['classes'])} classes, trained by distillweighted. "
         f"**{number(evaluation.accuracy)} %** of {evaluation.images} test images are recognised "
         f"(95 % interval {interval(low, high)}).",
+        *filter(None, [caution(of.meta)]),
         _text(of.verdict["verdict"]),
         "## Task",
         _list([("classes", ", ".join(export["classes"])), *counts(of.metrics, of.meta)]),

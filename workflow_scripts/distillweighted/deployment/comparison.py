@@ -17,6 +17,7 @@ from distillweighted.analysis.intervals import (
     exact_mcnemar,
     wilson_interval,
 )
+from distillweighted.deployment.wording import against_forecast
 
 COLUMNS = [
     *("method", "label", "network", "accuracy", "low", "high", "difference"),
@@ -151,6 +152,7 @@ def verdict(
     rivals: Mapping[str, float] | None = None,
     *,
     chosen: bool = False,
+    forecast: str | None = None,
 ) -> str:
     """Whether distillation helped, and what did, in plain sentences.
 
@@ -160,6 +162,8 @@ def verdict(
         reference: The method that all are compared with.
         rivals: What `clearly_better` returns of the student that is handed over.
         chosen: Whether validation images chose that student.
+        forecast: What the ranking of the sources said of distillation before: likely, unclear or
+            unlikely; None for nothing.
     """
     rows = table.set_index("method")
     distilled = table[table["distils"]]
@@ -198,7 +202,13 @@ def verdict(
             f"Distillation did not clearly help: {compared}: it is {size} {which}, which this "
             f"test part cannot tell from no difference ({interval})."
         )
-    told = [first, *_what_did(rows, better, main), *_rivals(rows, rivals or {}, chosen)]
+    ends = main["difference_low"], main["difference_high"]
+    told = [
+        first,
+        *against_forecast(forecast, *ends),
+        *_what_did(rows, better, main),
+        *_rivals(rows, rivals or {}, chosen),
+    ]
     return " ".join([*told, *_probe(rows, main)])
 
 

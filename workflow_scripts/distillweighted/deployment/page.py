@@ -21,6 +21,7 @@ from distillweighted.deployment.description import Description
 from distillweighted.deployment.page_style import CSS
 from distillweighted.deployment.pictures import Shown, figure, sheet, table
 from distillweighted.deployment.wording import (
+    caution,
     comparison_rows,
     counts,
     interval,
@@ -76,6 +77,7 @@ def _answer(of: Description) -> str:
         f"<header><h1>{_text(export['task'])}</h1><p>The student that is handed over is "
         f"<b>{_text(export['architecture'])}</b>, trained by <b>{_text(of.label)}</b>.</p>"
         f'<div class="tiles">{boxes}</div>'
+        f"{_note(caution(of.meta))}"
         f'<p class="verdict">{_text(of.verdict["verdict"])}</p></header>'
     )
 
@@ -213,6 +215,10 @@ def _definitions(rows: list[tuple[str, str]]) -> str:
 
 def _section(title: str, content: str) -> str:
     return f"<section><h2>{_text(title)}</h2>{content}</section>"
+
+
+def _note(text: str) -> str:
+    return f"<p><b>{_text(text)}</b></p>" if text else ""
 
 
 def _text(text: object) -> str:

@@ -18,6 +18,10 @@ SMALL = 64
 """Longest side of images that are shown enlarged, with their pixels."""
 
 
+LONGEST = 28
+"""Signs of a name that fit below an image, on two lines."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """An image on a sheet."""
@@ -46,8 +50,16 @@ def _card(image: Shown) -> str:
     return (
         f'<figure><img{small} src="{thumbnail(image.pixels)}" alt="{_text(image.name)}" '
         f'title="{_text(image.name)}"><figcaption>{_text(image.says)}{truth}'
-        f'<span class="name">{_text(image.name)}</span></figcaption></figure>'
+        f'<span class="name">{_text(shortened(image.name))}</span></figcaption></figure>'
     )
+
+
+def shortened(name: str, longest: int = LONGEST) -> str:
+    """A name without its middle where it is too long; of its end, which tells more, more stays."""
+    if len(name) <= longest:
+        return name
+    start = (longest - 1) // 3
+    return f"{name[:start]}…{name[start + 1 - longest :]}"
 
 
 def thumbnail(pixels: np.ndarray) -> str:

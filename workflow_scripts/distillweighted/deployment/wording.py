@@ -88,6 +88,28 @@ def _p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def against_forecast(forecast: str | None, low: float, high: float) -> list[str]:
+    """A sentence where the ranking foretold something else than the test images show; else none.
+
+    Args:
+        forecast: likely, unclear or unlikely; None for no forecast.
+        low: Lower end of the interval of what distillation gained, in points.
+        high: Upper end.
+    """
+    if forecast == "likely" and low <= 0:
+        shown = "show that it does harm" if high < 0 else "do not show that it clearly helps"
+        return [
+            "The ranking of the sources foretold that it is likely to pay; the test images "
+            f"{shown}, and count more than a forecast."
+        ]
+    if forecast == "unlikely" and low > 0:
+        return [
+            "The ranking of the sources foretold that it is unlikely to pay; it did, and the test "
+            "images count more than a forecast."
+        ]
+    return []
+
+
 def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How many images of which kind there are, and what was done to them: names and values."""
     rows = [
@@ -96,7 +118,8 @@ def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[st
         ("test images", f"{metrics['n_test']} ({meta.get('split', 'generated')})"),
     ]
     if (found := meta.get("duplicates")) is not None:
-        text = f"{found['exact']} exact, {found['near']} near; never on both sides of the split"
+        near = "near ones not looked for" if found["near"] is None else f"{found['near']} near"
+        text = f"{found['exact']} exact, {near}; {_both_sides(found)}"
         if different := found["different_labels"]:
             text += f"; of their groups, {len(different)} with different labels"
         rows.append(("duplicates", text))
@@ -105,3 +128,22 @@ def counts(metrics: Mapping[str, Any], meta: Mapping[str, Any]) -> list[tuple[st
         more = f", and {len(left_out) - 10} more" if len(left_out) > 10 else ""
         rows.append(("images left out", f"{len(left_out)}{f': {names}{more}' if names else ''}"))
     return rows
+
+
+def _both_sides(found: Mapping[str, Any]) -> str:
+    if found["kind"] != "allow":
+        return "never on both sides of the split"
+    seen = found["test_images_in_training"]
+    return f"allowed on both sides of the split: {seen} of the test images are training images too"
+
+
+def caution(meta: Mapping[str, Any]) -> str:
+    """That test images were seen in training, and what that makes of the accuracies; "" if not."""
+    seen = meta.get("duplicates", {}).get("test_images_in_training", 0)
+    if not seen:
+        return ""
+    which = "1 is a training image too" if seen == 1 else f"{seen} are training images too"
+    return (
+        f"Of the {meta['test']} test images {which} (duplicates: allow), so that every accuracy "
+        "here flatters."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,22 @@ def save_model(model: Classifier, path: Path, metadata: Mapping[str, Any]) -> No
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     save_tensors(path, {name: t.numpy() for name, t in tensors.items()}, metadata)
+
+
+def fingerprint_weights(model: torch.nn.Module) -> str:
+    """SHA-256 over names, shapes and values of a model's weights but those of its head.
+
+    The same weights have one fingerprint, whatever file and library they come from.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        # A count of batches is of no use for answers, and some files lack it.
+        if name.startswith("head.") or name.endswith("num_batches_tracked"):
+            continue
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(values.shape)} {values.dtype}\n".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_model(path: Path) -> tuple[Classifier, dict[str, Any]]:

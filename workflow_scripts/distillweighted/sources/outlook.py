@@ -11,7 +11,7 @@ answer, of which no verdict follows.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,6 +72,18 @@ def outlook_of(ranking: Ranking, source: str, start: str | None, *, seed: int = 
     )
 
 
+def forecast(job: RankingJob, ranking: Ranking) -> Outlook:
+    """The comparison of the nearest source with the student's start.
+
+    Where they have the same weights, features that are better because the source sees larger images
+    are no argument: *likely* becomes *unclear*.
+    """
+    found = outlook_of(ranking, ranking.nearest, job.start, seed=job.scores.seed)
+    if found.verdict == "likely" and ranking.nearest in ranking.same_as_start:
+        return replace(found, verdict="unclear")
+    return found
+
+
 def accuracy_interval(correct: np.ndarray) -> tuple[float, float, float]:
     """Percentage of True in `correct` [n], with Wilson's 95% interval."""
     right, count = int(np.sum(correct)), len(correct)
@@ -90,11 +102,18 @@ def sentences(job: RankingJob, ranking: Ranking) -> list[str]:
     share = ranking.nearest_share[nearest]
     sure = "" if math.isnan(share) else f" (the nearest in {share:.0%} of half-samples)"
     said = [f"The source nearest to {job.scores.target} is {nearest}{sure}."]
-    outlook = outlook_of(ranking, nearest, job.start, seed=seed)
+    outlook = forecast(job, ranking)
     worth = f"A linear probe on its features reaches {_accuracy(ranking.correct[nearest])}"
     worth += f" on {len(ranking.labels)} labelled images, cross-validated"
     if nearest == job.start:
         said.append(f"{worth}. The student starts from this very model.")
+    elif nearest in ranking.same_as_start:
+        said.append(
+            f"{worth}, against {_accuracy(ranking.correct[job.start])} on the student's own start, "
+            f"{job.start}: {_points(outlook)}. But both have the same weights, and differ in how "
+            "they are shown the images alone: a student that has its teacher's features already is "
+            "no case for distillation, so it is unclear whether distillation pays."
+        )
     elif outlook.verdict is None:
         said.append(
             f"{worth}: {_points(outlook)} above a constant answer. The student starts from no "

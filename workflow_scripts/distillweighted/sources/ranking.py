@@ -13,7 +13,7 @@ of a score, where every source tells the classes apart, those of PARC covered 82
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,9 @@ class Ranking:
     labels: np.ndarray
     """Classes of the labelled images [l]."""
 
+    same_as_start: frozenset[str] = frozenset()
+    """Sources of the very weights that the student starts from, under whatever name."""
+
     @property
     def of_selecting_metric(self) -> pd.DataFrame:
         """The rows of the metric and representation that select sources, by rank."""
@@ -102,7 +105,7 @@ def rank_sources(
         job: The sources and what is computed of them.
         rows: The target's split.
         inference: Outputs of each source, and of the student's start where it has one.
-        facts: meta.json of each source.
+        facts: meta.json of each source, and of the student's start where it has one.
 
     Raises:
         ValueError: Where a score does not exist; names the source.
@@ -155,6 +158,25 @@ def rank_sources(
         _nearest_shares(chosen),
         correct,
         labels,
+        _same_weights(facts, asked.sources, job.start),
+    )
+
+
+def _same_weights(
+    facts: Mapping[str, Path], sources: Sequence[str], start: str | None
+) -> frozenset[str]:
+    """The sources of the weights that the start has: of one file, or of equal values."""
+    if start is None:
+        return frozenset()
+    known = {name: read_facts(facts[name], ()) for name in {*sources, start}}
+    return frozenset(
+        name
+        for name in sources
+        if name == start
+        or any(
+            known[name].get(key) is not None and known[name].get(key) == known[start].get(key)
+            for key in ("sha256", "weights_sha256")
+        )
     )
 
 

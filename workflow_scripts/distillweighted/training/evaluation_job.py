@@ -26,8 +26,8 @@ class EvaluationJob(Job):
     seed: int
     """The seed of its replicate."""
 
-    label_fraction: float
-    """Share of the training images that are labelled."""
+    label_fraction: float | None
+    """Share of the training images that are labelled; None where the task says which are."""
 
     student: str
     """The network that was trained."""

@@ -36,7 +36,11 @@ from distillweighted.tasks.registry import (
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import list_students
 from distillweighted.workflow.learning_rates import rate_problems, tuning_problems
-from distillweighted.workflow.own_checks import own_target_problems, own_training_problems
+from distillweighted.workflow.own_checks import (
+    own_distillation_problems,
+    own_target_problems,
+    own_training_problems,
+)
 from distillweighted.workflow.planned_methods import reference_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
 from distillweighted.workflow.recipes import format_p
@@ -355,7 +359,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("methods", _exponent_problems),
     ("similarity", _metric_problems),
     ("targets", _target_problems),
-    ("targets training baselines", own_training_problems),
+    ("targets training", own_training_problems),
     ("sources", _source_problems),
     ("sources targets", _answers_problems),
     ("student", _student_problems),
@@ -370,6 +374,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", _other_k_problems),
     (_GRID, _nothing_to_train),
+    (_GRID, own_distillation_problems),
     (_GRID, rate_problems),
     ("tuning choice training", tuning_problems),
     (f"choice {_GRID}", choice_problems),

@@ -18,7 +18,7 @@ from distillweighted.training.evaluation_job import EvaluationJob
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
 from distillweighted.workflow.fingerprint import code_of
-from distillweighted.workflow.grid import PlannedStudent
+from distillweighted.workflow.grid import PlannedStudent, Replicate
 from distillweighted.workflow.recipes import format_p
 from distillweighted.workflow.states import data_set_state, files_state
 
@@ -60,8 +60,8 @@ class Jobs:
 
     def split(self, target: str, replicate: str) -> SplitJob:
         """What the job that chooses labelled images is told."""
-        chosen, given = self.run.replicate(replicate), self.run.tasks[target].own
-        fraction = None if given else chosen.label_fraction
+        chosen = self.run.replicate(replicate)
+        fraction = self._label_fraction(target, chosen)
         return SplitJob(target, chosen.seed, fraction, chosen.validation)
 
     def source(self, name: str) -> SourceJob:
@@ -234,7 +234,7 @@ class Jobs:
             p=None if recipe.p is None else format_p(recipe.p),
             source=recipe.source,
             seed=replicate.seed,
-            label_fraction=replicate.label_fraction,
+            label_fraction=self._label_fraction(student.target, replicate),
             student=student.architecture,
             benchmark_seed=self.run.config["embedded"]["seed"],
         )
@@ -276,6 +276,10 @@ class Jobs:
     def objective_modules(self, student: PlannedStudent) -> list[str]:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""
         return [OBJECTIVES[student.recipe.facts.objective].path]
+
+    def _label_fraction(self, target: str, replicate: Replicate) -> float | None:
+        """The label fraction of a target; None where its labels are given."""
+        return None if self.run.tasks[target].own else replicate.label_fraction
 
     def _lam(self, student: PlannedStudent) -> float | None:
         """lambda of a student; None where its objective has none."""

@@ -9,6 +9,8 @@ from typing import Any
 from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.tasks.own.spec import OwnTaskSpec
 from distillweighted.tasks.registry import KNOWN_TASKS, own_specs, target_names
+from distillweighted.training.objectives.registry import OBJECTIVES
+from distillweighted.workflow.grid import PlannedStudent, list_students
 from distillweighted.workflow.problems import Problem, show
 
 
@@ -30,16 +32,23 @@ def own_target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def own_training_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Training settings that the labels and images of own tasks do not allow."""
+    """Training settings that the labels of own tasks do not allow."""
     training = config["training"]
     specs = own_specs(config).values()
     if specs and training["other_label_fractions"]:
         text = f"the labels of '{next(iter(specs)).name}' are given, and are the same for every"
         yield Problem("training.other_label_fractions", f"{text} label fraction (allowed: [])")
-    for spec in specs:
-        if scan_own_task(spec).of("unlabeled"):
-            continue
-        if not training["distill_labeled"]:
+
+
+def own_distillation_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Own tasks without the unlabelled images that the run's methods need."""
+    specs = own_specs(config).values()
+    alone = [spec for spec in specs if not scan_own_task(spec).of("unlabeled")]
+    if not alone:
+        return
+    distilling = {s.target for s in list_students(config) if _distils(s)}
+    for spec in alone:
+        if spec.name in distilling and not config["training"]["distill_labeled"]:
             yield Problem(
                 "training.distill_labeled",
                 f"target '{spec.name}' has no unlabelled images to distil on; give some, or set "
@@ -51,6 +60,11 @@ def own_training_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
                 f"FixMatch needs unlabelled images, and target '{spec.name}' has none (allowed: "
                 "false)",
             )
+
+
+def _distils(student: PlannedStudent) -> bool:
+    objective = OBJECTIVES[student.recipe.facts.objective]
+    return objective.pseudo_labels or objective.probe_labels
 
 
 def _description_problems(spec: OwnTaskSpec) -> Iterator[Problem]:

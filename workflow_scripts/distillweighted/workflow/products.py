@@ -181,10 +181,11 @@ class Products:
         ]
 
     @cached_property
-    def cells(self) -> list[tuple[str, int, float]]:
-        """Target, seed and label fraction of every labelled split."""
+    def cells(self) -> list[tuple[str, int, float | None]]:
+        """Target, seed and label fraction (None where labels are given) of every labelled split."""
+        tasks = self.run.tasks
         return [
-            (target, replicate.seed, replicate.label_fraction)
+            (target, replicate.seed, None if tasks[target].own else replicate.label_fraction)
             for target in self.run.targets
             for replicate in self.run.replicates.values()
         ]

@@ -44,6 +44,10 @@ def names(folder, pool):
 # Duplicates.
 
 
+def groups_of(fingerprints, *, near=True):
+    return duplicate_groups(fingerprints, near=near)
+
+
 def altered(image, how):
     """A copy of an image that people would call the same."""
     width, height = image.size
@@ -66,7 +70,7 @@ def test_altered_copies_are_found_and_other_pictures_are_not(tmp_path):
                 image.save(tmp_path / "a.jpg", quality=30)
                 copy = Image.open(tmp_path / "a.jpg")
             images.append(copy)
-        groups = duplicate_groups([fingerprint(np.asarray(image)) for image in images])
+        groups = groups_of([fingerprint(np.asarray(image)) for image in images])
         assert groups == [[n, 20 + n] for n in range(20)], how
 
 
@@ -76,12 +80,20 @@ def test_few_strokes_on_white_do_not_pass_for_one_picture():
         page = np.full((100, 100, 3), 255, np.uint8)
         page[10 * place + 5 : 10 * place + 9, 20:80] = (20, 20, 120)
         images.append(page)
-    assert duplicate_groups([fingerprint(image) for image in images]) == []
+    assert groups_of([fingerprint(image) for image in images]) == []
     # Blank pages are the same page, whatever their size; one with a speck is not.
     speck = np.full((100, 100, 3), 255, np.uint8)
     speck[50:54, 50:54] = 0
     blank = [np.full((side, side, 3), 255, np.uint8) for side in (50, 100)]
-    assert duplicate_groups([fingerprint(image) for image in (*blank, speck)]) == [[0, 1]]
+    assert groups_of([fingerprint(image) for image in (*blank, speck)]) == [[0, 1]]
+
+
+def test_where_only_exact_duplicates_count_images_that_look_alike_are_apart():
+    images = [np.asarray(picture(seed, 96)) for seed in range(3)]
+    smaller = np.asarray(picture(0, 96).resize((64, 64)))
+    prints = [fingerprint(image) for image in (*images, smaller, images[2], images[0])]
+    assert groups_of(prints) == [[0, 3, 5], [2, 4]]
+    assert groups_of(prints, near=False) == [[0, 5], [2, 4]]
 
 
 def test_duplicates_of_duplicates_are_in_one_group():
@@ -91,8 +103,8 @@ def test_duplicates_of_duplicates_are_in_one_group():
     morphs = [np.uint8((1 - share) * first + share * last) for share in shares]
     order = rng.permutation(12)
     prints = [fingerprint(morphs[i]) for i in order]
-    assert duplicate_groups([prints[int(np.flatnonzero(order == i)[0])] for i in (0, 11)]) == []
-    assert duplicate_groups(prints) == [list(range(12))]
+    assert groups_of([prints[int(np.flatnonzero(order == i)[0])] for i in (0, 11)]) == []
+    assert groups_of(prints) == [list(range(12))]
 
 
 @settings(max_examples=200, deadline=None)
@@ -125,7 +137,7 @@ def test_pictures_of_one_scene_are_compared_until_they_are_one_group(monkeypatch
     scene = np.asarray(picture(1, 96), float)
     images = [np.clip(scene + rng.normal(0, 4, scene.shape), 0, 255) for _ in range(40)]
     images.append(np.asarray(picture(2, 96)))
-    groups = duplicate_groups([fingerprint(image.astype(np.uint8)) for image in images])
+    groups = groups_of([fingerprint(image.astype(np.uint8)) for image in images])
     assert groups == [list(range(40))]
     # The first image's pairs, 39, come in parts of 16, of which the last begins the second one's.
     assert merged[:4] == [16, 16, 7, 0] and sum(merged) == 39
@@ -241,6 +253,52 @@ def test_duplicates_stay_on_one_side_of_a_carved_split_and_are_reported(tmp_path
     for group in groups:
         assert {*group} <= train or {*group} <= test
     assert all({*group} <= train for group in copies)
+
+
+def with_duplicates(folder):
+    """Four images a class and as many test images, of which one is a near duplicate, two exact."""
+    write_task(folder, per_class=4, unlabeled=3)
+    for label, offset in (("a", 0), ("b", 100)):
+        write(folder / "test" / label / "own.png", offset + 50)
+    picture(0).save(folder / "test/a/same.bmp")
+    picture(101).save(folder / "test/b/same.bmp")
+    picture(1).resize((80, 80)).save(folder / "test/a/near.png")
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out", "near", "seen"),
+    [
+        ("near", ["labeled/a/0.png", "labeled/a/1.png", "labeled/b/1.png"], 1, 0),
+        ("exact", ["labeled/a/0.png", "labeled/b/1.png"], None, 0),
+        ("allow", [], None, 2),
+    ],
+)
+def test_what_counts_as_a_duplicate_is_what_the_task_says(
+    tmp_path, caplog, kind, left_out, near, seen
+):
+    with_duplicates(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        meta = prepare(tmp_path, "labeled", "unlabeled", "test", duplicates=kind)
+    assert [name for name, _ in meta["left_out"]] == left_out
+    found = meta["duplicates"]
+    assert (found["kind"], found["exact"], found["near"]) == (kind, 2, near)
+    assert found["test_images_in_training"] == seen
+    assert (meta["labeled"], meta["test"]) == (8 - len(left_out), 5)
+    said = "mine: 2 test images are identical to training images" in caplog.text
+    assert said == (kind == "allow")
+
+
+def test_allowed_duplicates_are_carved_apart_like_other_images(tmp_path):
+    write_task(tmp_path, per_class=8, unlabeled=3)
+    for n in range(8):  # every labelled image of a class twice
+        picture(n).save(tmp_path / "labeled/a" / f"copy{n}.bmp")
+    meta = prepare(tmp_path, test_fraction=0.5, duplicates="allow")
+    assert meta["split"] == "carved: 50% of each class" and meta["test"] == 8 + 4
+    test = {*names(tmp_path, "test")}
+    pairs = [{f"labeled/a/{n}.png", f"labeled/a/copy{n}.bmp"} for n in range(8)]
+    apart = sum(len(pair & test) == 1 for pair in pairs)
+    assert apart > 0 and meta["duplicates"]["test_images_in_training"] == apart
+    assert prepare(tmp_path, test_fraction=0.5)["duplicates"]["test_images_in_training"] == 0
 
 
 def test_training_images_that_duplicate_given_test_images_are_left_out(tmp_path):

@@ -79,20 +79,26 @@ def fingerprint(image: np.ndarray) -> Fingerprint:
     return Fingerprint(digest.digest(), np.array(hashes, np.uint64), np.stack(thumbnails))
 
 
-def duplicate_groups(fingerprints: Sequence[Fingerprint]) -> list[list[int]]:
+def duplicate_groups(fingerprints: Sequence[Fingerprint], *, near: bool) -> list[list[int]]:
     """Groups of two or more images that are duplicates of each other, or of one in between.
+
+    Args:
+        fingerprints: What the images are compared by.
+        near: Whether near duplicates are looked for, and not only exact ones.
 
     Returns:
         Places of the images, sorted in each group, and groups by their first image.
     """
     same: dict[bytes, int] = {}
     first = [same.setdefault(f.digest, i) for i, f in enumerate(fingerprints)]
-    different = np.array(sorted(same.values()), np.int64)
-    merged = _merge_near([fingerprints[i] for i in different])
-    leader = dict(zip(different.tolist(), different[merged].tolist(), strict=True))
+    if near:
+        different = np.array(sorted(same.values()), np.int64)
+        merged = _merge_near([fingerprints[i] for i in different])
+        leader = dict(zip(different.tolist(), different[merged].tolist(), strict=True))
+        first = [leader[same_pixels] for same_pixels in first]
     groups: dict[int, list[int]] = {}
-    for i, same_pixels in enumerate(first):
-        groups.setdefault(leader[same_pixels], []).append(i)
+    for i, group in enumerate(first):
+        groups.setdefault(group, []).append(i)
     return [group for group in groups.values() if len(group) > 1]
 
 

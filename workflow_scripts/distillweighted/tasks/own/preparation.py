@@ -132,7 +132,9 @@ class _Preparation:
         self._labels = np.array([place.get(image.label, -1) for image in images], np.int64)
         self._left_out = list(stored.broken)
         started = time.monotonic()
-        self._groups = duplicate_groups(stored.fingerprints)
+        self._groups = duplicate_groups(stored.fingerprints, near=spec.duplicates == "near")
+        self._together = [] if spec.duplicates == "allow" else self._groups
+        """Groups that stay on one side of the split."""
         log.info(
             "%s: compared %s with each other in %.0f s; %s of duplicates",
             spec.name, count(len(images), "image"), time.monotonic() - started,
@@ -168,10 +170,10 @@ class _Preparation:
         images, spec = self._stored.images, self._spec
         if not self._scan.given_test:
             seed = derive_seed(spec.name, "test split") % 2**32
-            test = carve_test(self._labels, self._groups, fraction=spec.test_fraction, seed=seed)
+            test = carve_test(self._labels, self._together, fraction=spec.test_fraction, seed=seed)
             return ["test" if chosen else "train" for chosen in test]
         pools: list[str | None] = ["test" if i.part == "test" else "train" for i in images]
-        for group in self._groups:
+        for group in self._together:
             tested = [row for row in group if pools[row] == "test"]
             for row in group if tested else ():
                 if pools[row] == "train":
@@ -208,13 +210,21 @@ class _Preparation:
     def _facts(self, rows: dict[str, list[int]]) -> dict[str, Any]:
         spec, names = self._spec, self._names
         labeled = int((self._labels[rows["train"]] >= 0).sum())
-        carved = f"carved: {spec.test_fraction:.0%} of each class, duplicates on one side"
+        carved = f"carved: {spec.test_fraction:.0%} of each class"
+        carved += "" if spec.duplicates == "allow" else ", duplicates on one side"
         several = [g for g in self._groups if len({*self._labels[g].tolist()} - {-1}) > 1]
         for group in several:
             same = some(printable(names[row]) for row in group)
             log.warning("%s: duplicates with different labels: %s", spec.name, same)
         digests = [f.digest for f in self._stored.fingerprints]
         exact = len(digests) - len({*digests})
+        trained, tested = ({*rows[pool]} for pool in POOLS)
+        seen = sum(len(tested & {*group}) for group in self._groups if trained & {*group})
+        if seen:
+            log.warning(
+                "%s: %s identical to training images, which makes the test part too easy "
+                "(duplicates: allow)", spec.name, count(seen, "test image is", "test images are"),
+            )  # fmt: skip
         return {
             "task": spec.name,
             "classes": list(self._scan.classes),
@@ -226,8 +236,12 @@ class _Preparation:
             "test": len(rows["test"]),
             "split": "given" if self._scan.given_test else carved,
             "duplicates": {
+                "kind": spec.duplicates,
                 "exact": exact,
-                "near": sum(len(group) - 1 for group in self._groups) - exact,
+                "near": sum(len(group) - 1 for group in self._groups) - exact
+                if spec.duplicates == "near"
+                else None,
+                "test_images_in_training": seen,
                 "groups": [[names[row] for row in group] for group in self._groups],
                 "different_labels": [[names[row] for row in group] for group in several],
             },

@@ -39,6 +39,10 @@ class OwnTaskSpec:
     broken: str = "error"
     """What to do with images that cannot be read: error or leave_out."""
 
+    duplicates: str = "near"
+    """Which images never lie on both sides of the split: near (those that look the same), exact
+    (those of the same pixels), or allow (any may; those of the same pixels are still counted)."""
+
     side: int = 256
     """Longest shorter side of a stored image, in pixels."""
 

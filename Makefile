@@ -32,7 +32,7 @@ tuning: $(VENV)/.installed  ## learning rates of every method, tuned alike on de
 	$(SNAKEMAKE) --quiet rules --configfile configs/tuning.yaml -- tuning
 	@cat results/tuning/tables/tuning.md results/tuning/tables/learning_rates.yaml
 
-mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 8 targets, 28 sources, 3 seeds
+mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 12 targets, 28 sources, 10 seeds
 	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
 	@$(BIN)/python -m distillweighted show results/mini_paper/tables/table1_accuracy.csv
 	@echo; cat results/mini_paper/answer.txt

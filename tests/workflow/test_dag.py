@@ -289,10 +289,14 @@ def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states(fresh
     mini = fresh.snakemake(
         "-n", "--quiet", "rules", "--configfile", "configs/mini_paper.yaml"
     ).stdout
-    # 7 targets x 28 sources + 1 x 24, and 20 other students a target; 3 seeds.
-    singles = 7 * 28 + 24
-    others = 7 + 1 + 2 + 2 + 8
-    assert re.search(rf"^evaluate_student +{3 * (singles + 8 * others)}$", mini, re.MULTILINE)
+    # 11 targets x 28 sources + 1 x 24, and 8 baselines of source architectures, with 3 seeds; in the
+    # 7 other seeds the nearest source alone.
+    singles = 11 * 28 + 24
+    expected = 3 * (singles + 12 * 8) + 7 * 12
+    # Finite p, inverse, random weights, baselines, controls, another lambda: 10 seeds.
+    expected += 10 * 12 * (7 + 1 + 1 + 3 + 4 + 1)
+    assert expected == 3408
+    assert re.search(rf"^evaluate_student +{expected}$", mini, re.MULTILINE)
 
 
 @pytest.mark.slow

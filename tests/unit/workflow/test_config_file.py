@@ -110,7 +110,7 @@ def test_the_shipped_configurations_say_what_they_make():
     paper = "paper: 8 targets, 28 sources (204 pairs of both), 372 students"
     assert checked("configs/paper.yaml") == paper
     assert checked("config.yaml").startswith("demo: 3 targets, 8 sources (24 pairs of both), ")
-    mini = "mini_paper: 8 targets, 28 sources (220 pairs of both), 1140 students"
+    mini = "mini_paper: 12 targets, 28 sources (332 pairs of both), 3408 students"
     assert checked("configs/mini_paper.yaml") == mini
     # A later file completes an earlier one, key by key.
     both = checked("configs/paper.yaml", "tests/miniature/paper_check.yaml")

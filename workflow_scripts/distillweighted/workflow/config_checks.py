@@ -375,7 +375,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources figures methods", _other_k_problems),
     (_GRID, _nothing_to_train),
     (_GRID, own_distillation_problems),
-    (_GRID, rate_problems),
+    ("training sources", rate_problems),
     ("tuning choice training", tuning_problems),
     (f"choice {_GRID}", choice_problems),
     ("embedded targets sources student", pool_problems),

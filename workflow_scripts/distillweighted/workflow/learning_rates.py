@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distillweighted.methods import METHODS
-from distillweighted.workflow.grid import list_students
+from distillweighted.methods import BASELINES_OF_ANY_ARCHITECTURE, METHODS
+from distillweighted.sources.zoo import list_sources
 from distillweighted.workflow.problems import Problem, unknown_name
 from distillweighted.workflow.recipes import Recipe
 
@@ -58,9 +58,10 @@ def rate_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if not rates:
         return
     methods = [method.name for method in METHODS.values() if method.objective is not None]
-    recipes = {student.recipe for student in list_students(config)}
-    of_architectures = {r.base.name for r in recipes if r.architecture is not None}
-    allowed = [*methods, "distill_equal", *of_architectures]
+    # Of those that have no baselines too, so that switching them off is no mistake.
+    architectures = {source.architecture for source in list_sources(config)} - {""}
+    allowed = [*methods, "distill_equal"]
+    allowed += [f"{m}-{a}" for m in BASELINES_OF_ANY_ARCHITECTURE for a in architectures]
     for name in rates:
         if name not in allowed:
             yield unknown_name(f"training.learning_rates.{name}", name, allowed, "method")

@@ -354,7 +354,8 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
     assert not students.duplicated(["target", "replicate", "recipe"]).any()
     # A recipe's name says all: no two recipes train the same thing either.
     what = ["target", "replicate", "method", "p", "source", "draw", "student"]
-    assert not students.duplicated(what).any()
+    lambdas = students["recipe"].str.extract("-lambda(.+)$")[0]
+    assert not students.assign(lam=lambdas).duplicated([*what, "lam"]).any()
     singles = students[students["method"] == "distill_single"]
     for target, source in set(zip(singles["target"], singles["source"])):
         assert source not in excluded_sources(config, target)

@@ -105,9 +105,9 @@ def _without_code(value: Any) -> Any:
     return [_without_code(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def plan_text(configs: Sequence[Path]) -> str:
+def plan_text(jobs: Sequence[Any]) -> str:
     """The whole plan, sorted."""
-    return "\n".join(sorted(map(describe, plan_jobs(configs)))) + "\n"
+    return "\n".join(sorted(map(describe, jobs))) + "\n"
 
 
 def digests(text: str) -> dict[str, str]:
@@ -124,8 +124,10 @@ def digests(text: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     arguments = [Path(name) for name in sys.argv[1:] if not name.startswith("--")]
+    planned = plan_jobs(arguments)
+    plan = plan_text(planned)
     if "--param-types" in sys.argv:
-        print(json.dumps(sorted(param_types(plan_jobs(arguments)))))
+        # Both of one plan, which takes longest.
+        print(json.dumps([digests(plan), sorted(param_types(planned))]))
     else:
-        plan = plan_text(arguments)
         print(json.dumps(digests(plan), indent=1) if "--digests" in sys.argv else plan, end="")

@@ -94,7 +94,8 @@ def test_a_second_run_does_nothing(finished):
     assert finished.plan() == {}
 
 
-def test_a_new_p_trains_only_the_new_student(finished):
+def test_a_new_p_trains_only_the_new_student_and_a_removed_one_comes_out_the_same(finished):
+    """Both in one: each run that ends makes the tables, figures and report anew."""
     before = inodes(finished)
     config = copy.deepcopy(CONFIG)
     config["methods"]["distill_weighted"].append(6)
@@ -106,7 +107,15 @@ def test_a_new_p_trains_only_the_new_student(finished):
     assert after == before
     assert new not in before.values()
     finished.configure(CONFIG)
+    model = finished.results / "students/lesions_b/distill_weighted-p12/seed0/model.safetensors"
+    content = model.read_bytes()
+    model.unlink()
     finished.run()
+    after = inodes(finished)
+    assert after.pop("distill_weighted-p6") == new
+    assert {name for name in before if before[name] != after[name]} == {"distill_weighted-p12"}
+    assert model.read_bytes() == content
+    assert finished.plan() == {}
 
 
 def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):
@@ -136,44 +145,27 @@ def test_another_checkpoint_interval_trains_nothing_again(finished):
     finished.configure(CONFIG)
 
 
-def test_a_removed_student_is_retrained_alone_and_comes_out_the_same(finished):
-    before = inodes(finished)
-    model = finished.results / "students/lesions_b/distill_weighted-p12/seed0/model.safetensors"
-    content = model.read_bytes()
-    model.unlink()
-    finished.run()
-    after = inodes(finished)
-    assert {name for name in before if before[name] != after[name]} == {"distill_weighted-p12"}
-    assert model.read_bytes() == content
-    assert finished.plan() == {}
+def test_editing_a_module_reruns_what_depends_on_it(finished):
+    library = finished.folder / "workflow_scripts/distillweighted"
+    modules = ("analysis/figures/fig1_weightings.py", "weights.py", "losses.py")
+    originals = {library / module: (library / module).read_text() for module in modules}
 
+    def planned(addition, *paths):
+        try:
+            for path in paths:
+                path.write_text(originals[path] + addition)
+            return set(finished.plan())
+        finally:
+            for path in paths:
+                path.write_text(originals[path])
 
-@pytest.mark.parametrize(
-    ("module", "rules"),
-    [
-        ("analysis/figures/fig1_weightings.py", {"fig1_weightings"}),
-        ("weights.py", None),
-        ("losses.py", None),
-    ],
-)
-def test_editing_a_module_reruns_what_depends_on_it(finished, module, rules):
-    path = finished.folder / "workflow_scripts/distillweighted" / module
-    original = path.read_text()
-    try:
-        path.write_text(original + "\n# a comment\n")
-        assert finished.plan() == {}
-        path.write_text(original + "\n_ADDED = 1\n")
-        planned = set(finished.plan())
-    finally:
-        path.write_text(original)
-    if rules is not None:
-        assert planned == rules | {"report", "all"}
-    elif module == "weights.py":
-        assert {"compute_weights", "train_students", "collect_accuracy"} <= planned
-        assert not planned & {"train_source", "infer_source", "score_similarity", "prepare_task"}
-    else:
-        assert {"train_source", "train_students"} <= planned
-        assert not planned & {"prepare_task", "split_target"}
+    assert planned("\n# a comment\n", *originals) == set()
+    figure, weights, losses = (planned("\n_ADDED = 1\n", path) for path in originals)
+    assert figure == {"fig1_weightings", "report", "all"}
+    assert {"compute_weights", "train_students", "collect_accuracy"} <= weights
+    assert not weights & {"train_source", "infer_source", "score_similarity", "prepare_task"}
+    assert {"train_source", "train_students"} <= losses
+    assert not losses & {"prepare_task", "split_target"}
     assert finished.plan() == {}
 
 

@@ -81,7 +81,10 @@ def test_another_working_directory_gets_everything_up_to_the_report(folder):
     """The folder's own config.yaml counts; jobs and the report see what --config says."""
     work = folder.folder / "work"
     work.mkdir()
-    write(work / "config.yaml", SMALL)
+    # A start that is trained, and a second source, would be jobs of kinds that there are already.
+    source = {**SMALL["sources"][0], "tasks": ["textures_a"]}
+    few = {**SMALL, "sources": [source], "student": {"initialization": "random"}}
+    write(work / "config.yaml", few)
     overrides = ["--config", "seeds=3", "training={steps: 10}", "name=007"]
     done = folder.snakemake("-s", SNAKEFILE, "-d", "work", *overrides)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -5,6 +5,7 @@ in the checkout before and after, and compare the two; `--digests` prints what g
 holds.
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -18,8 +19,19 @@ QUICK = ("config.yaml", "configs/paper.yaml")
 
 
 @pytest.fixture(scope="module")
-def workflow(tmp_path_factory):
-    return copy_workflow(tmp_path_factory.mktemp("golden"))
+def planned(tmp_path_factory):
+    """What is planned for some configurations: digests by rule, and types of params."""
+    folder = copy_workflow(tmp_path_factory.mktemp("golden")).folder
+
+    @functools.cache
+    def plan(configs):
+        script = ROOT / "tests/golden_plan.py"
+        command = [sys.executable, script, "--param-types", *configs.split()]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    return plan
 
 
 @pytest.mark.parametrize(
@@ -29,24 +41,16 @@ def workflow(tmp_path_factory):
         for configs in GOLDEN
     ],
 )
-def test_every_job_is_given_what_it_was_given(workflow, configs):
-    assert golden_plan(workflow, "--digests", *configs.split()) == GOLDEN[configs]
+def test_every_job_is_given_what_it_was_given(planned, configs):
+    assert planned(configs)[0] == GOLDEN[configs]
 
 
 @pytest.mark.parametrize("configs", QUICK)
-def test_every_param_of_a_plan_is_a_builtin(workflow, configs):
+def test_every_param_of_a_plan_is_a_builtin(planned, configs):
     """Snakemake 9.27 leaves params of other types out of what it compares to redo a job."""
-    types = set(golden_plan(workflow, "--param-types", *configs.split()))
+    types = set(planned(configs)[1])
     assert {"dict", "str", "int", "float", "NoneType"} <= types
     assert types <= {"dict", "list", "tuple", "str", "int", "float", "bool", "NoneType"}
-
-
-def golden_plan(workflow, *arguments):
-    """What `tests/golden_plan.py` prints in the copied workflow."""
-    command = [sys.executable, ROOT / "tests/golden_plan.py", *arguments]
-    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
 
 
 def test_every_shipped_configuration_has_a_golden_plan():

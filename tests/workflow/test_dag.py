@@ -281,8 +281,8 @@ def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states(fresh
     mini = fresh.snakemake(
         "-n", "--quiet", "rules", "--configfile", "configs/mini_paper.yaml"
     ).stdout
-    # 11 targets x 28 sources + 1 x 24, and 8 baselines of source architectures, with 3 seeds; in the
-    # 7 other seeds the nearest source alone.
+    # 11 targets x 28 sources + 1 x 24, and 8 baselines of source architectures, with 3 seeds; in
+    # the 7 other seeds the nearest source alone.
     singles = 11 * 28 + 24
     expected = 3 * (singles + 12 * 8) + 7 * 12
     # Finite p, inverse, random weights, baselines, controls, another lambda: 10 seeds.

@@ -70,7 +70,7 @@ def test_the_jobs_are_told():
     [
         ("fixmatch", "in_fixmatch"),
         ("distill_nearest", "distill_single"),
-        ("in_transfer-resnet50", "in_transfer-resnet18_tiny"),
+        ("in_transfer-resnet18_tyni", "in_transfer-resnet18_tiny"),
     ],
 )
 def test_a_name_that_no_method_has_is_told(name, hint):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distillweighted.methods import BASELINES_OF_ANY_ARCHITECTURE, METHODS
+from distillweighted.networks.architectures import is_known
 from distillweighted.sources.zoo import list_sources
 from distillweighted.workflow.problems import Problem, unknown_name
 from distillweighted.workflow.recipes import Recipe
@@ -58,12 +59,14 @@ def rate_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if not rates:
         return
     methods = [method.name for method in METHODS.values() if method.objective is not None]
-    # Of those that have no baselines too, so that switching them off is no mistake.
     architectures = {source.architecture for source in list_sources(config)} - {""}
     allowed = [*methods, "distill_equal"]
     allowed += [f"{m}-{a}" for m in BASELINES_OF_ANY_ARCHITECTURE for a in architectures]
     for name in rates:
-        if name not in allowed:
+        # Of any architecture, so that other sources, or none of its baselines, are no mistake.
+        method, _, architecture = name.partition("-")
+        of_architecture = method in BASELINES_OF_ANY_ARCHITECTURE and is_known(architecture)
+        if name not in allowed and not of_architecture:
             yield unknown_name(f"training.learning_rates.{name}", name, allowed, "method")
 
 

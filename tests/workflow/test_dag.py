@@ -275,22 +275,6 @@ def test_jobs_ask_for_resources_by_the_sizes_in_the_configuration(fresh):
         assert int(small[rule]["mem_mb"]) < int(large[rule]["mem_mb"])
 
 
-def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states(fresh):
-    demo = fresh.snakemake("-n", "--quiet", "rules").stdout
-    assert re.search(r"^evaluate_student +51$", demo, re.MULTILINE)
-    mini = fresh.snakemake(
-        "-n", "--quiet", "rules", "--configfile", "configs/mini_paper.yaml"
-    ).stdout
-    # 11 targets x 28 sources + 1 x 24, and 8 baselines of source architectures, with 3 seeds; in
-    # the 7 other seeds the nearest source alone.
-    singles = 11 * 28 + 24
-    expected = 3 * (singles + 12 * 8) + 7 * 12
-    # Finite p, inverse, random weights, baselines, controls, another lambda: 10 seeds.
-    expected += 10 * 12 * (7 + 1 + 1 + 3 + 4 + 1)
-    assert expected == 3408
-    assert re.search(rf"^evaluate_student +{expected}$", mini, re.MULTILINE)
-
-
 @pytest.mark.slow
 def test_the_tables_do_not_depend_on_cores_or_cohorts(finished, tmp_path):
     config = copy.deepcopy(CONFIG)

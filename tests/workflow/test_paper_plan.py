@@ -1,21 +1,51 @@
-"""The paper's grid without its data: a plan can be made, work cannot start."""
+"""The paper's grid without its data: a plan can be made, work cannot start.
+
+Plans of hundreds of students take long. Their counts are those of golden_plan.json, which
+`test_golden_plan.py` compares with what Snakemake plans: some in every run of the tests, the others
+in those of `make test-slow`. What the library plans is compared with all of them here.
+"""
+
+import json
+from pathlib import Path
 
 import pytest
-from tiny_workflow import ROOT, copy_workflow
+from tiny_workflow import ROOT
 
 from distillweighted.workflow.run import Run
 
-TARGETS = ("cifar10", "cub200", "chestx", "eurosat", "isic", "nabird", "oxford_pets")
-TARGETS += ("stanford_dogs",)
+GOLDEN = json.loads((Path(__file__).parent / "golden_plan.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def workflow(tmp_path_factory):
-    return copy_workflow(tmp_path_factory.mktemp("paper"))
+def planned(*configs):
+    """How many jobs of each rule Snakemake plans."""
+    return {rule: int(jobs.split()[0]) for rule, jobs in GOLDEN[" ".join(configs)].items()}
 
 
-def test_the_plan_has_the_papers_counts(workflow):
-    jobs = workflow.plan(configfiles=["configs/paper.yaml"])
+@pytest.mark.parametrize("configs", GOLDEN)
+def test_the_library_plans_as_many_jobs_as_snakemake(configs):
+    run, jobs = Run.read(*(ROOT / path for path in configs.split())), planned(*configs.split())
+    assert jobs["evaluate_student"] == len(run.students)
+    cohorts = {(s.target, s.replicate.name, s.cohort) for s in run.students}
+    assert jobs["train_students"] == len(cohorts)
+    assert jobs["infer_source"] == sum(len(run.admissible(target)) for target in run.targets)
+    trained, loaded = (len(run.names_of_kind(kind)) for kind in ("trained", "loaded"))
+    assert (jobs.get("train_source", 0), jobs.get("load_source", 0)) == (trained, loaded)
+
+
+def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states():
+    assert planned("config.yaml")["evaluate_student"] == 51
+    # 11 targets x 28 sources + 1 x 24, and 8 baselines of source architectures, with 3 seeds; in
+    # the 7 other seeds the nearest source alone.
+    singles = 11 * 28 + 24
+    expected = 3 * (singles + 12 * 8) + 7 * 12
+    # Finite p, inverse, random weights, baselines, controls, another lambda: 10 seeds.
+    expected += 10 * 12 * (7 + 1 + 1 + 3 + 4 + 1)
+    assert expected == 3408
+    assert planned("configs/mini_paper.yaml")["evaluate_student"] == expected
+
+
+def test_the_plan_has_the_papers_counts():
+    jobs = planned("configs/paper.yaml")
     # 28 sources and 5 initialisations; 5 targets x 24 sources + 3 x 28.
     assert jobs["load_source"] == 33
     assert jobs["infer_source"] == 204
@@ -32,45 +62,35 @@ def test_the_plan_has_the_papers_counts(workflow):
         # Its own architecture's transfer is the student's; fine-tuning is that of one architecture.
         ("resnet50", 204, 8 * (7 + 1 + 3 + 2 + 1)),
         ("resnet50_nearest", 204, 8 * (7 + 1 + 3 + 1)),
+        ("fewer_labels", 3 * 204, 3 * 8 * (7 + 1 + 3 + 2 + 2 * 4)),
     ],
 )
-def test_the_supplements_plans(workflow, addition, singles, others):
-    files = ["configs/paper.yaml", f"configs/supplement/{addition}.yaml"]
-    jobs = workflow.plan(configfiles=files)
+def test_the_supplements_plans(addition, singles, others):
+    jobs = planned("configs/paper.yaml", f"configs/supplement/{addition}.yaml")
     assert jobs["evaluate_student"] == singles + others
-    assert jobs["infer_source"] == 204
-
-
-def test_less_memory_trains_the_same_students_one_by_one_and_fewer_labels_thrice_as_many(workflow):
-    """Each alone as the library plans it, and both in one plan of Snakemake's, which takes long."""
-    students = 204 + 8 * (7 + 1 + 3 + 2 + 2 * 4)
-    more, little = (f"configs/supplement/{name}.yaml" for name in ("fewer_labels", "less_memory"))
-    files = {name: [ROOT / "configs/paper.yaml", ROOT / name] for name in (more, little)}
-    fewer_labels, less_memory = (Run.read(*files[name]).students for name in (more, little))
-    cohorts = {(s.target, s.replicate.name, s.cohort) for s in less_memory}
-    assert len(cohorts) == len(less_memory) == students
-    assert len(fewer_labels) == 3 * students
-    jobs = workflow.plan(configfiles=["configs/paper.yaml", more, little])
-    assert jobs["train_students"] == jobs["evaluate_student"] == 3 * students
     assert jobs["infer_source"] == 204  # label fractions share the sources' outputs
 
 
-def test_trained_sources_start_from_imagenet(workflow):
-    files = ["configs/paper.yaml", "configs/supplement/trained_sources.yaml"]
-    jobs = workflow.plan(configfiles=files)
+def test_less_memory_trains_the_same_students_one_by_one():
+    jobs = planned("configs/paper.yaml", "configs/supplement/less_memory.yaml")
+    assert jobs["train_students"] == jobs["evaluate_student"] == 372
+
+
+def test_trained_sources_start_from_imagenet():
+    jobs = planned("configs/paper.yaml", "configs/supplement/trained_sources.yaml")
     # Caltech-101 and VOC2007 are now needed too; ImageNet weights of 5 architectures.
     assert (jobs["train_source"], jobs["load_source"], jobs["prepare_data_set"]) == (28, 5, 10)
 
 
-def test_vtab_has_eleven_targets_and_a_table_of_its_groups(workflow):
-    jobs = workflow.plan(configfiles=["configs/vtab.yaml"])
+def test_vtab_has_eleven_targets_and_a_table_of_its_groups():
+    jobs = planned("configs/vtab.yaml")
     assert jobs["infer_source"] == 11 * 28 - 2 * 4
     assert jobs["table_target_groups"] == 1
 
 
-def test_what_is_missing_is_one_error_before_any_work(workflow):
+def test_what_is_missing_is_one_error_before_any_work(fresh):
     # These need all data and models; the students, of which there are hundreds, need no more.
-    done = workflow.snakemake("ranking", "splits", "--configfile", "configs/paper.yaml")
+    done = fresh.snakemake("ranking", "splits", "--configfile", "configs/paper.yaml")
     text = done.stdout + done.stderr
     assert done.returncode != 0
     for place in ("data/cifar-10-batches-py", "data/nabirds", "data/stanford_dogs/Images"):
@@ -78,4 +98,4 @@ def test_what_is_missing_is_one_error_before_any_work(workflow):
     assert "checkpoints/models/resnet50/resnet50_voc2007.pth" in text
     assert "checkpoints/torchvision/mobilenet_v3_large.pth" in text
     assert "docs/data.md" in text and "Traceback" not in text
-    assert not (workflow.folder / "results/paper/logs").exists()
+    assert not (fresh.folder / "results/paper/logs").exists()

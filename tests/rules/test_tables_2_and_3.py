@@ -145,7 +145,8 @@ def test_figures_and_the_comparison_take_the_papers_rows_alone(world):
     ]
     fig4_similarity_vs_accuracy.main(tables, folder / "fig4", **picked, sources=sources)
     assert (folder / "fig3.png").stat().st_size and (folder / "fig4.pdf").stat().st_size
-    comparison_with_paper.main({"table2": tables["table2"]}, folder / "comparison.csv")
+    own = {"table2": tables["table2"]}
+    comparison_with_paper.main(own, folder / "comparison.csv", folder / "paired.csv")
     comparison = pd.read_csv(folder / "comparison.csv")
     assert set(comparison["representation"]) == {"features"}
     assert sorted(comparison["metric"]) == ["cka", "cka", "parc", "parc"]

@@ -161,7 +161,7 @@ def test_editing_a_module_reruns_what_depends_on_it(finished):
 
     assert planned("\n# a comment\n", *originals) == set()
     figure, weights, losses = (planned("\n_ADDED = 1\n", path) for path in originals)
-    assert figure == {"fig1_weightings", "report", "all"}
+    assert figure == {"fig1_weightings", "answer", "report", "all"}
     assert {"compute_weights", "train_students", "collect_accuracy"} <= weights
     assert not weights & {"train_source", "infer_source", "score_similarity", "prepare_task"}
     assert {"train_source", "train_students"} <= losses
@@ -216,7 +216,7 @@ def test_cohort_one_is_a_job_a_student(fresh):
     ("change", "message"),
     [
         (("training", "lambda", 1.5), "training.lambda: 1.5"),
-        (("targets", None, ["lesions_c"]), "did you mean 'lesions_"),
+        (("targets", None, ["lesions_x"]), "did you mean 'lesions_"),
         (("probe", "size", 4), "probe.size: 4 is smaller than the 6 classes"),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_new_p_trains_only_the_new_student_and_a_removed_one_comes_out_the_sam
 
 def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):
     """Training is then forced; inputs that are `ancient` and there would not hand that on."""
-    names = ("distill_single-0", "distill_weighted-0", "others-0", "others-1")
+    names = ("distill_single-0", "others-0", "others-1")
     folders = [finished.results / f"students/lesions_b/.cohorts/seed0/{name}" for name in names]
     metrics = finished.results / "students/lesions_b/in_transfer/seed0/metrics.json"
     metrics.rename(metrics.with_suffix(".aside"))

@@ -24,11 +24,13 @@ rule train_students:
         "../workflow_scripts/train_students.py"
 
 
+# Its folder stays where a student failed, while that of the training is gone: what that was made from
+# is listed here too, so that a change trains again.
 rule evaluate_students:
     input:
+        unpack(lambda wc: RUN.inputs(members(wc))),
         cohort="<results>/students/{target}/.cohorts/seed{replicate}/{cohort}",
         labels="<results>/data/{target}/labels.csv",
-        split="<results>/splits/{target}/seed{replicate}.csv",
     output:
         temp(directory("<results>/students/{target}/.cohorts/evaluated/seed{replicate}/{cohort}")),
     log:
@@ -41,7 +43,8 @@ rule evaluate_students:
         runtime=per_attempt(10),
         in_group=1,
     params:
-        code=code_of("evaluate_students"),
+        code=code_of("train_students", "evaluate_students"),
+        training=lambda wc: RUN.cohort(wc.target, wc.replicate, wc.cohort).as_params(),
         jobs=lambda wc: [RUN.jobs.evaluation(row).as_params() for row in members(wc)],
     script:
         "../workflow_scripts/evaluate_students.py"
@@ -85,7 +88,7 @@ rule store_student:
                 "was being removed. Remove the rest of it and run again" >&2
             exit 1
         fi
-        put() {{ ln -f "$1" "$2" || cp "$1" "$2"; }}
+        put() ( ln -f "$1" "$2" || cp "$1" "$2" )
         put "$folder/model.safetensors" {output.model:q}
         put "$folder/history.csv" {output.history:q}
         put "$folder/predictions.csv" {output.predictions:q}

@@ -133,7 +133,7 @@ def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished
         for folder in folders:
             folder.rmdir()
     assert planned["train_students"] == len(folders)
-    assert planned["evaluate_student"] == len(STUDENTS)
+    assert planned["store_student"] == len(STUDENTS)
     assert planned["collect_accuracy"] == 1
 
 
@@ -209,7 +209,7 @@ def test_cohort_one_is_a_job_a_student(fresh):
     config["training"]["cohort"] = 1
     fresh.configure(config)
     planned = fresh.plan("students")
-    assert planned["train_students"] == planned["evaluate_student"] == len(STUDENTS)
+    assert planned["train_students"] == planned["store_student"] == len(STUDENTS)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_jobs_ask_for_resources_by_the_sizes_in_the_configuration(fresh):
     assert int(training["runtime"]) == 10 + round(4 * (1000 * 96 + 150) * 0.02 / 16 / 60)
     assert training["gpu"] == large["train_source"]["gpu"] == large["infer_source"]["gpu"] == "1"
     assert small["train_students"]["gpu"] == "0"
-    assert "gpu" not in large["evaluate_student"]
+    assert "gpu" not in large["store_student"]
     for rule in ("train_source", "infer_source", "train_students"):
         assert int(small[rule]["mem_mb"]) < int(large[rule]["mem_mb"])
 

@@ -88,7 +88,7 @@ rule store_student:
                 "was being removed. Remove the rest of it and run again" >&2
             exit 1
         fi
-        put() ( ln -f "$1" "$2" || cp "$1" "$2" )
+        put() (ln -f "$1" "$2" || cp "$1" "$2")
         put "$folder/model.safetensors" {output.model:q}
         put "$folder/history.csv" {output.history:q}
         put "$folder/predictions.csv" {output.predictions:q}

@@ -103,7 +103,8 @@ def evaluate(job: EvaluationJob, trained: Path, truth: Truth, folder: Path) -> N
         raise DamagedError(path, f"its images are not the {tested} images of {truth.split}")
     missing = [image for image in predictions if image not in known]
     if missing:
-        raise ValueError(f"{truth.labels}: no label for {len(missing)} images, first '{missing[0]}'")
+        what = f"no label for {len(missing)} images, first '{missing[0]}'"
+        raise ValueError(f"{truth.labels}: {what}")
     right = [read_whole(truth.labels, known[i], f"label of '{i}'") for i in predictions]
     predicted = [read_whole(path, text, f"class of '{i}'") for i, text in predictions.items()]
     images = Counter(parts.values())

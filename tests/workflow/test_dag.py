@@ -137,6 +137,22 @@ def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished
     assert planned["collect_accuracy"] == 1
 
 
+def test_a_change_trains_again_though_a_failure_left_the_evaluated_cohort(finished):
+    """The folder of the training is gone then; what is in the other one was made from old things."""
+    folder = finished.results / "students/lesions_b/.cohorts/evaluated/seed0/others-0"
+    folder.mkdir(parents=True)
+    config = copy.deepcopy(CONFIG)
+    config["training"]["lambda"] = 0.5
+    finished.configure(config)
+    try:
+        planned = finished.plan("students")
+    finally:
+        finished.configure(CONFIG)
+        folder.rmdir()
+    assert planned["train_students"] == planned["evaluate_students"] == 3
+    assert planned["store_student"] == len(STUDENTS)
+
+
 def test_another_checkpoint_interval_trains_nothing_again(finished):
     config = copy.deepcopy(CONFIG)
     config["training"]["checkpoint_minutes"] = 3

@@ -138,7 +138,7 @@ def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished
 
 
 def test_a_change_trains_again_though_a_failure_left_the_evaluated_cohort(finished):
-    """The folder of the training is gone then; what is in the other one was made from old things."""
+    """The folder of the training is gone then; the other one was made from old things."""
     folder = finished.results / "students/lesions_b/.cohorts/evaluated/seed0/others-0"
     folder.mkdir(parents=True)
     config = copy.deepcopy(CONFIG)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from distillweighted.similarity.metrics.inputs import checked_inputs, name_rows, one_hot
 
@@ -66,6 +65,8 @@ def parc(
         of_features = _correlation_distances(features)[pairs]
     if np.ptp(of_features) == 0:
         raise ValueError("all pairs of samples are at the same distance in the features")
+    from scipy.stats import spearmanr  # a slow import, which most jobs of this package do not need
+
     return float(np.clip(spearmanr(of_features, of_labels).statistic, -1, 1))
 
 

@@ -16,7 +16,9 @@ rule infer_sources:
     threads: 1
     resources:
         mem_mb=per_attempt(lambda wc: RUN.resources.inference_memory_mb(wc.target)),
-        runtime=per_attempt(lambda wc: RUN.resources.inference_minutes(wc.target, wc.cohort)),
+        runtime=per_attempt(
+            lambda wc: RUN.resources.inference_minutes(wc.target, len(sources_asked(wc)))
+        ),
         gpu=GPUS,
     params:
         code=lambda wc: code_of(

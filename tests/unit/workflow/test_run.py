@@ -69,8 +69,9 @@ def test_sources_are_asked_in_cohorts(paper, demo):
     files = run.cohort_inputs("cyrillic", "3-sources-2")
     assert files["images"] == "results/demo/data/cyrillic/train_images.npy"
     assert files["model_files"] == [run.paths.model(name) for name in list(cohorts)[6:]]
-    minutes = [run.resources.inference_minutes("cyrillic", f"3-sources-{i}") for i in (0, 2)]
-    assert minutes[0] >= minutes[1]
+    minutes = [paper.resources.inference_minutes("cub200", count) for count in (1, 2, 4)]
+    assert minutes[2] - minutes[1] == pytest.approx(2 * (minutes[1] - minutes[0]), abs=1)
+    assert minutes[1] > minutes[0]
 
 
 def test_what_a_cohort_is_told(paper):

@@ -1,7 +1,7 @@
 """A display of progress for people: `snakemake --logger distillweighted`.
 
-In a terminal one line says how far the run is, what it does and how long it will take; elsewhere a line
-is printed now and then. All that goes wrong is printed as Snakemake prints it.
+In a terminal one line says how far the run is, what it does and how long it will take; elsewhere a
+line is printed now and then. All that goes wrong is printed as Snakemake prints it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ UNTOLD = re.compile(
     "Job rate limit reached|Job .* has been submitted|Submitted array job"
 )
 COMPLETE_LOG = "Complete log"
+STOPPED = ("Terminating processes on user request", "Will exit after finishing currently running")
 LACKS_OUTPUT = re.compile(r"^Job (\d+) completed successfully, but", re.MULTILINE)
 
 
@@ -74,7 +75,7 @@ class LogHandler(LogHandlerBase):
         self.silent = not quiet.isdisjoint({Quietness.ALL, Quietness.PROGRESS})
         self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         unicode = "utf" in (getattr(self.stream, "encoding", None) or "").lower()
-        self.cells = ("█", "░") if unicode else ("#", "-")
+        self.full, self.empty, self.end = "█░…" if unicode else "#-~"
         self.planning_since: float | None = None
         self.progress: Progress | None = None
         self.drawn = 0  # how many cells the status has on the screen
@@ -88,7 +89,7 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a record or print it. What goes wrong here must not end the thread of all logging."""
+        """Count a record, print it, or both; an error must not end the thread of all logging."""
         try:
             if not self.common_settings.dryrun and not self.silent:
                 self._count(record)
@@ -148,10 +149,13 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_FINISHED:
             if stage := self.progress.finish(record.job_id, now):
                 count = self.progress.count_of(stage)
-                self._print(f"{duration(now - self.progress.began):>8}  {stage} done ({count})")
+                elapsed = duration(now - self.progress.began)
+                self._print(f"{elapsed:>7}  {stage} done ({count})")
             self._print_now_and_then(now)
         elif event == LogEvent.JOB_ERROR:
             self.progress.fail(record.jobid)
+        elif event is None and str(record.msg).startswith(STOPPED):
+            self.progress.stopped = True
         elif event == LogEvent.ERROR and (found := LACKS_OUTPUT.search(str(record.msg))):
             self.progress.fail(int(found.group(1)))
 
@@ -172,7 +176,7 @@ class LogHandler(LogHandlerBase):
             self._print_now_and_then(now)
 
     def _print_now_and_then(self, now: float) -> None:
-        """Without a terminal: a line for each tenth of the jobs, or of the time from ten minutes on."""
+        """Without a terminal: a line for each tenth of the jobs, and of the time, if minutes."""
         if self.terminal or self.progress is None:
             return
         waited = now - self.last_time
@@ -180,7 +184,8 @@ class LogHandler(LogHandlerBase):
             int(10 * self.progress.share) > int(10 * self.last_share)
             or waited >= max(60, (now - self.progress.began) / 10)
         ) and self.progress.running:
-            self._print(f"{self.progress.status(now)}  {self.progress.now}")
+            elapsed, _, rest = self.progress.status(now).partition("  ")
+            self._print(f"{elapsed:>7}  {rest}")
             self.last_time, self.last_share = now, self.progress.share
 
     def _print(self, text: str) -> None:
@@ -194,7 +199,7 @@ class LogHandler(LogHandlerBase):
             self.drawn = 0
 
     def _draw(self, now: float) -> None:
-        """One line, as wide as the terminal: what another process prints then begins a line of its own."""
+        """One line as wide as the terminal, so that what others print begins a line of its own."""
         if self.closed.is_set() or (self.progress is None and self.planning_since is None):
             return
         try:
@@ -205,9 +210,9 @@ class LogHandler(LogHandlerBase):
         if self.progress is None:
             text = f"Planning the jobs  {duration(now - self.planning_since)}"
         else:
-            text = f"{self.progress.status(now)}  {self.progress.now}"
+            text = self.progress.status(now)
             if width >= 60:
-                text = f"{bar(self.progress.share, width // 6, *self.cells)} {text}"
-        self.stream.write("\r" + clipped(text, width))
+                text = f"{bar(self.progress.share, width // 6, self.full, self.empty)} {text}"
+        self.stream.write("\r" + clipped(text, width, self.end))
         self.stream.flush()
         self.drawn, self.last_time = width, now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -44,12 +45,16 @@ STUDENT = "store_student"
 # These take most of the time, so that nothing is known of it before one of each has ended.
 LONG = ("train_source", "load_source", "infer_source", "train_students")
 
+# So many failed jobs are listed at the end.
+SHOWN = 20
+
 
 class Job(NamedTuple):
     """A job that runs, or that failed."""
 
     rule: str
-    words: str
+    doing: str
+    what: str
     log: Sequence[str]
     since: float
 
@@ -63,6 +68,7 @@ class Progress:
         self.done: Counter[str] = Counter()
         self.running: dict[int, Job] = {}
         self.failed: dict[int, Job] = {}
+        self.stopped = False
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def start(
@@ -70,9 +76,10 @@ class Progress:
     ) -> None:
         """A job starts, perhaps once more."""
         words = STAGES.get(STAGE.get(rule, ""), {}).get(rule, rule.replace("_", " "))
-        words = words.format_map(defaultdict(lambda: "?", wildcards))
+        doing, brace, what = words.partition("{")
+        what = (brace + what).format_map(defaultdict(lambda: "?", wildcards))
         self.failed.pop(number, None)
-        self.running[number] = Job(rule, words, log, now)
+        self.running[number] = Job(rule, doing.strip(), what, log, now)
 
     def finish(self, number: int, now: float) -> str | None:
         """A job has ended well; returns the stage that ends with it, if one does."""
@@ -85,8 +92,9 @@ class Progress:
         return stage if self.left_of(stage) == 0 else None
 
     def fail(self, number: int) -> None:
-        """A job has failed."""
-        if job := self.running.pop(number, None):
+        """A job has failed; where all are stopped, that is no news."""
+        job = self.running.pop(number, None)
+        if job and not self.stopped:
             self.failed[number] = job
 
     def left_of(self, stage: str) -> int:
@@ -113,7 +121,7 @@ class Progress:
     def remaining(self, now: float) -> float | None:
         """Seconds that the rest will take, at the pace so far; None where that is not known yet."""
         left = self.planned - self.done
-        if not self.done or any(left[rule] and not self.done[rule] for rule in LONG):
+        if not (left and self.done) or any(left[rule] and not self.done[rule] for rule in LONG):
             return None
         short = [rule for rule in self.done if rule not in LONG]
         others = sum(self._seconds[rule] for rule in short) / max(
@@ -137,39 +145,55 @@ class Progress:
 
     @property
     def now(self) -> str:
-        """What runs: each job in words, or of many only the stages."""
-        words = Counter(job.words for job in self.running.values())
-        if len(words) > 3:
-            words = Counter(STAGE.get(job.rule, RESULTS) for job in self.running.values())
-        return ", ".join(f"{word} ({n})" if n > 1 else word for word, n in words.items())
+        """What runs, in words: 'training students of a (2), b'; of many jobs only the stages."""
+        jobs = Counter((job.doing, job.what) for job in self.running.values())
+        if len(jobs) > 3:
+            stages = Counter(STAGE.get(job.rule, RESULTS) for job in self.running.values())
+            return ", ".join(f"{stage} ({number})" for stage, number in stages.items())
+        parts: dict[str, list[str]] = {}
+        for (doing, what), number in jobs.items():
+            parts.setdefault(doing, []).append(f"{what} ({number})" if number > 1 else what)
+        return "; ".join(f"{doing} {', '.join(whats)}".strip() for doing, whats in parts.items())
 
     def status(self, now: float) -> str:
-        """'45%  students 3 of 12  0:50, ~2 min left', and what has failed."""
-        time = duration(now - self.began)
-        if (rest := self.remaining(now)) is not None:
-            time += f", ~{rough_duration(rest)} left"
-        # A run is whole when its last job has ended, and not before.
-        share = f"{int(100 * self.share):3d}%"
-        failed = f"{len(self.failed)} failed" if self.failed else ""
-        return "  ".join(part for part in (share, self.students, failed, time) if part)
+        """'0:50   45%  students 3 of 12  ~2 min left  training students of cyrillic'."""
+        rest = self.remaining(now)
+        parts = [
+            duration(now - self.began),
+            # A run is whole when its last job has ended, and not before.
+            f"{int(100 * self.share):3d}%",
+            self.students,
+            f"{len(self.failed)} failed" if self.failed else "",
+            "" if rest is None else f"~{rough_duration(rest)} left",
+            self.now,
+        ]
+        return "  ".join(part for part in parts if part)
 
     def summary(self, now: float) -> str:
-        """The last lines of a run; of one that was not finished also what failed."""
+        """The last words on a run; of one that was not finished also what failed."""
         jobs, students = self.planned.total(), self.planned[STUDENT]
+        time = duration(now - self.began)
         if self.done.total() >= jobs:
             made = f"{counted(students, 'student')}, " if students else ""
-            return f"Done: {made}{counted(jobs, 'job')} in {duration(now - self.began)}"
-        parts = [f"{self.done.total()} of {counted(jobs, 'job')}", self.students]
-        lines = [f"Not finished after {duration(now - self.began)}: {', '.join(filter(None, parts))}"]
+            return f"Done: {made}{counted(jobs, 'job')} in {time}"
+        parts = [f"{self.done.total():,} of {counted(jobs, 'job')}", self.students]
+        lines = [", ".join(part for part in parts if part)]
+        if self.stopped:
+            lines = [f"Stopped after {time}: {lines[0]}; the same command goes on from there"]
+        else:
+            lines = [f"Not finished after {time}: {lines[0]}"]
         if self.failed:
-            lines[0] += f"; {counted(len(self.failed), 'job')} failed:"
+            lines.append(f"{counted(len(self.failed), 'job')} failed:")
             failed = list(self.failed.values())
-            lines += [f"  {job.rule}, {job.words}: {', '.join(job.log)}" for job in failed[:20]]
-            lines += [f"  and {len(failed) - 20} more"] if len(failed) > 20 else []
+            lines += [
+                f"  {job.doing} {job.what}".rstrip() + "".join(f": {path}" for path in job.log)
+                for job in failed[:SHOWN]
+            ]
+            lines += [f"  and {len(failed) - SHOWN} more"] if len(failed) > SHOWN else []
         return "\n".join(lines)
 
 
-def bar(share: float, cells: int, full: str = "█", empty: str = "░") -> str:
+def bar(share: float, cells: int, full: str, empty: str) -> str:
     """A share as a bar of so many cells."""
     filled = int(share * cells)
     return full * filled + empty * (cells - filled)
@@ -188,8 +212,10 @@ def duration(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """'1 min', '50 min', '3 h 20 min' or '14 h'."""
-    minutes = max(1, round(seconds / 60))
+    """'20 s', '50 min', '3 h 20 min' or '14 h'."""
+    if seconds < 55:
+        return f"{10 * math.ceil(max(1, seconds) / 10)} s"
+    minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes} min"
     if minutes >= 600:
@@ -198,16 +224,16 @@ def rough_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def clipped(text: str, cells: int) -> str:
-    """A text in exactly so many cells of a terminal."""
-    kept, used = [], 0
-    for character in text:
-        wide = 1 + (unicodedata.east_asian_width(character) in "WF")
-        if used + wide > cells:
-            # The last one gives its place away.
-            while kept and used > cells - 1:
-                used -= 1 + (unicodedata.east_asian_width(kept.pop()) in "WF")
-            return "".join(kept) + ("~" if cells else "") + " " * (cells - used - 1)
-        kept.append(character)
-        used += wide
-    return "".join(kept) + " " * (cells - used)
+def clipped(text: str, cells: int, end: str) -> str:
+    """A text in exactly so many cells of a terminal; one that was longer has the end."""
+    if cells_of(text) > cells:
+        text = text[:cells]
+        while text and cells_of(text) > cells - 1:
+            text = text[:-1]
+        text += end
+    return text + " " * (cells - cells_of(text))
+
+
+def cells_of(text: str) -> int:
+    """How many cells of a terminal a text takes."""
+    return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)

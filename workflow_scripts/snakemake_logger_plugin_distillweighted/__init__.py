@@ -61,12 +61,12 @@ class LogHandler(LogHandlerBase):
         settings = self.common_settings
         self.stream = sys.stdout if settings.stdout else sys.stderr
         quiet = set(settings.quiet or ())
-        # Errors of jobs are not what `--quiet rules` is to spare a person.
+        # Errors of jobs are not what `--quiet rules` is to spare a person in a run.
         self.default = ColorizingTextHandler(
             settings.nocolor, self.stream, DefaultFormatter(quiet, settings.show_failed_logs)
         )
         self.default_filter = DefaultFilter(
-            quiet - {Quietness.RULES},
+            quiet if settings.dryrun else quiet - {Quietness.RULES},
             settings.debug_dag,
             settings.verbose,
             settings.dryrun,
@@ -110,7 +110,7 @@ class LogHandler(LogHandlerBase):
             self.closed.set()
             with self.lock:
                 self._erase()
-                if self.progress:
+                if self.progress and self.progress.has_begun:
                     self._print(self.progress.summary(time.time()))
         super().close()
 
@@ -179,14 +179,14 @@ class LogHandler(LogHandlerBase):
         """Without a terminal: a line for each tenth of the jobs, and of the time, if minutes."""
         if self.terminal or self.progress is None:
             return
-        waited = now - self.last_time
-        if (
-            int(10 * self.progress.share) > int(10 * self.last_share)
+        share, waited = self.progress.share, now - self.last_time
+        if share < 1 and (
+            int(10 * share) > int(10 * self.last_share)
             or waited >= max(60, (now - self.progress.began) / 10)
-        ) and self.progress.running:
+        ):
             elapsed, _, rest = self.progress.status(now).partition("  ")
             self._print(f"{elapsed:>7}  {rest}")
-            self.last_time, self.last_share = now, self.progress.share
+            self.last_time, self.last_share = now, share
 
     def _print(self, text: str) -> None:
         self._erase()

@@ -24,7 +24,7 @@ STAGES = {
     },
     "inference": {"infer_source": "running {source} on {target}"},
     "similarity": {
-        "probe_source": "probing {source} on {target}",
+        "probe_source": "probing sources for {target}",
         "score_similarity": "scoring sources for {target}",
         "rank_sources": "ranking sources for {target}",
         "compute_weights": "weighting sources for {target}",
@@ -44,7 +44,6 @@ STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 STUDENT = "store_student"
 # These take most of the time, so that nothing is known of it before one of each has ended.
 LONG = ("train_source", "load_source", "infer_source", "train_students")
-
 # So many failed jobs are listed at the end.
 SHOWN = 20
 
@@ -68,7 +67,7 @@ class Progress:
         self.done: Counter[str] = Counter()
         self.running: dict[int, Job] = {}
         self.failed: dict[int, Job] = {}
-        self.stopped = False
+        self.has_begun = self.stopped = False
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def start(
@@ -78,6 +77,7 @@ class Progress:
         words = STAGES.get(STAGE.get(rule, ""), {}).get(rule, rule.replace("_", " "))
         doing, brace, what = words.partition("{")
         what = (brace + what).format_map(defaultdict(lambda: "?", wildcards))
+        self.has_begun = True
         self.failed.pop(number, None)
         self.running[number] = Job(rule, doing.strip(), what, log, now)
 
@@ -108,7 +108,7 @@ class Progress:
     def count_of(self, stage: str) -> str:
         """How many things a stage that has ended came to."""
         if stage == "students" and self.planned[STUDENT]:
-            return str(self.planned[STUDENT])
+            return f"{self.planned[STUDENT]:,}"
         return counted(
             sum(n for rule, n in self.planned.items() if STAGE.get(rule, RESULTS) == stage), "job"
         )
@@ -121,16 +121,13 @@ class Progress:
     def remaining(self, now: float) -> float | None:
         """Seconds that the rest will take, at the pace so far; None where that is not known yet."""
         left = self.planned - self.done
-        if not (left and self.done) or any(left[rule] and not self.done[rule] for rule in LONG):
+        unknown = any(left[rule] and not self.done[rule] for rule in LONG)
+        if unknown or not left or not self.done or now <= self.began:
             return None
-        short = [rule for rule in self.done if rule not in LONG]
-        others = sum(self._seconds[rule] for rule in short) / max(
-            1, sum(self.done[rule] for rule in short)
-        )
-        means = {
-            rule: self._seconds[rule] / self.done[rule] if self.done[rule] else others
-            for rule in left
-        }
+        means = {rule: self._seconds[rule] / count for rule, count in self.done.items()}
+        # What was not seen yet is short, as other short rules are in the mean.
+        short = [mean for rule, mean in means.items() if rule not in LONG]
+        means |= {rule: sum(short) / max(1, len(short)) for rule in left if rule not in means}
         ages = [(job.rule, now - job.since) for job in self.running.values()]
         work = sum(count * means[rule] for rule, count in left.items())
         work -= sum(min(age, means.get(rule, 0.0)) for rule, age in ages)
@@ -141,7 +138,7 @@ class Progress:
     def students(self) -> str:
         """'students 3 of 12', or nothing where none is to be trained."""
         planned = self.planned[STUDENT]
-        return f"students {self.done[STUDENT]} of {planned}" if planned else ""
+        return f"students {self.done[STUDENT]:,} of {planned:,}" if planned else ""
 
     @property
     def now(self) -> str:

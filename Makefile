@@ -9,7 +9,7 @@ SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
-	$(SNAKEMAKE) --quiet rules
+	$(SNAKEMAKE) --logger distillweighted
 	@$(BIN)/python -m distillweighted show results/demo/tables/table1_accuracy.csv
 	@echo; cat results/demo/answer.txt
 	@echo "Report: results/demo/report.html"
@@ -17,30 +17,30 @@ demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, t
 own-task: $(VENV)/.installed  ## your own task: CONFIG=FILE, filled in like configs/own_task.yaml
 	@test -n "$(CONFIG)" || (echo "make own-task CONFIG=FILE (configs/own_task.yaml is a template)"; exit 2)
 	@$(BIN)/python -m distillweighted check $(CONFIG)
-	$(SNAKEMAKE) --quiet rules --configfile $(CONFIG) -- ranking student
+	$(SNAKEMAKE) --logger distillweighted --configfile $(CONFIG) -- ranking student
 	@$(BIN)/python -m distillweighted answer $(CONFIG)
 
 field-check: $(VENV)/.installed  ## real pictures, real weights, from Debian's and Python's packages
 	$(BIN)/python -m tests.field results/field_check_files
-	$(SNAKEMAKE) --quiet rules --configfile tests/field/field_check.yaml -- ranking student
+	$(SNAKEMAKE) --logger distillweighted --configfile tests/field/field_check.yaml -- ranking student
 	@$(BIN)/python -m distillweighted answer tests/field/field_check.yaml
 
 many-sources: $(VENV)/.installed  ## 100 sources ranked: time, memory, and what a kill costs
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/many_sources.py
 
 tuning: $(VENV)/.installed  ## learning rates of every method, tuned alike on development tasks
-	$(SNAKEMAKE) --quiet rules --configfile configs/tuning.yaml -- tuning
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/tuning.yaml -- tuning
 	@cat results/tuning/tables/tuning.md results/tuning/tables/learning_rates.yaml
 
 mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 12 targets, 28 sources, 10 seeds
-	$(SNAKEMAKE) --quiet rules --configfile configs/mini_paper.yaml
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/mini_paper.yaml
 	@$(BIN)/python -m distillweighted show results/mini_paper/tables/table1_accuracy.csv
 	@echo; cat results/mini_paper/answer.txt
 	@echo "Report: results/mini_paper/report.html"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files
-	$(SNAKEMAKE) --quiet rules --configfile configs/paper.yaml tests/miniature/paper_check.yaml
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/paper.yaml tests/miniature/paper_check.yaml
 	@$(BIN)/python -m distillweighted show results/paper_check/tables/table1_accuracy.csv
 	@echo; cat results/paper_check/answer.txt
 	@echo "Report: results/paper_check/report.html"

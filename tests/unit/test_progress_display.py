@@ -203,21 +203,17 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(monkeypatch):
     assert "\r" not in run.screen.getvalue() and "\x1b" not in run.screen.getvalue()
 
 
-def test_thousands_of_jobs_and_days_are_few_lines_and_little_work(monkeypatch):
+def test_thousands_of_jobs_and_days_are_few_lines(monkeypatch):
     run = Run(monkeypatch, terminal=False)
     count = 6000
     run.plan(0, train_students=count // 10, store_student=count - count // 10)
-    before = time.process_time()
     for number in range(count):
         rule = "store_student" if number % 10 else "train_students"
         run.start(30 * number, number, rule, target="birds")
         run.finish(30 * number + 20, number)
-    spent = time.process_time() - before
     lines = run.close(30 * count)
     assert lines[-2] == "Done: 5,400 students, 6,000 jobs in 50:00:00"
     assert 12 < len(lines) < 120
-    # About 0.3 s, mostly for the records of this test.
-    assert spent < 6
 
 
 def test_an_error_is_printed_as_snakemake_does_and_told_again_at_the_end(monkeypatch, tmp_path):
@@ -288,13 +284,13 @@ def test_a_job_without_its_output_has_failed(monkeypatch):
 
 def test_many_jobs_at_once_are_told_by_stage(monkeypatch):
     run = Run(monkeypatch, terminal=True, columns=120)
-    run.plan(0, train_students=50, infer_source=4, odd_rule=1)
+    run.plan(0, train_students=50, infer_sources=4, odd_rule=1)
     # As a group is told, on a cluster.
     run.tell(0, "Group job ...", LogEvent.GROUP_INFO, group_id="g", jobs=[])
     for number in range(50):
         run.start(0, number, "train_students", target=f"t{number % 12}")
     for number in range(50, 54):
-        run.start(0, number, "infer_source", target="birds", source=f"s{number}")
+        run.start(0, number, "infer_sources", target="birds", source=f"s{number}")
     run.start(0, 54, "odd_rule")
     run.tell(1, "Job 3 has been submitted with SLURM jobid 7 (log: x).")
     run.display.tick(2)
@@ -305,13 +301,13 @@ def test_many_jobs_at_once_are_told_by_stage(monkeypatch):
 
 
 def test_few_jobs_are_told_in_words():
-    progress = Progress({"infer_source": 4, "odd_rule": 1}, 0)
-    for number, (source, target) in enumerate(["ab", "ab", "cd"]):
-        progress.start(number, "infer_source", {"source": source, "target": target}, [], 0)
-    assert progress.now == "running a on b (2), c on d"
+    progress = Progress({"infer_sources": 4, "odd_rule": 1}, 0)
+    for number, target in enumerate("bbd"):
+        progress.start(number, "infer_sources", {"target": target, "cohort": "c"}, [], 0)
+    assert progress.now == "running sources on b (2), d"
     progress.finish(2, 1)
     progress.start(3, "odd_rule", {}, [], 0)
-    assert progress.now == "running a on b (2); odd rule"
+    assert progress.now == "running sources on b (2); odd rule"
 
 
 def test_no_time_is_told_before_something_is_known_of_each_long_kind_of_job():

@@ -22,7 +22,10 @@ STAGES = {
         "load_source": "loading {source}",
         "describe_source": "loading {source}",
     },
-    "inference": {"infer_source": "running {source} on {target}"},
+    "inference": {
+        "infer_sources": "running sources on {target}",
+        "store_inference": "storing what {source} says of {target}",
+    },
     "similarity": {
         "probe_source": "probing sources for {target}",
         "score_similarity": "scoring sources for {target}",
@@ -43,7 +46,7 @@ STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 # A student is finished when this rule has put it in its place.
 STUDENT = "store_student"
 # These take most of the time, so that nothing is known of it before one of each has ended.
-LONG = ("train_source", "load_source", "infer_source", "train_students")
+LONG = ("train_source", "load_source", "infer_sources", "train_students")
 # So many failed jobs are listed at the end.
 SHOWN = 20
 

@@ -1,33 +1,104 @@
-"""What every similarity metric checks of its features and labels."""
+"""What every similarity metric takes and checks: a representation, prepared once, and labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
+class Representation:
+    """What a source gives of the images of a probe, with what the metrics share of it.
+
+    Every metric takes one in the place of its features. It keeps the correlations between the
+    images, `[n, n]`, of which it holds one matrix at a time. The part of some of the images takes
+    its correlations out of those of the whole.
+    """
+
+    def __init__(self, features: np.ndarray) -> None:
+        """Take features `[n, d]`, as they are: the metrics check them."""
+        self.features = np.asarray(features, dtype=np.float64)
+        """Float64, in the scale that they came in."""
+        self._whole: tuple[Representation, np.ndarray] | None = None
+        self._finite = False
+        self._scaled: np.ndarray | None = None
+        self._correlations: tuple[tuple, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def part(self, rows: np.ndarray) -> Representation:
+        """That of some of the images, in the order of `rows`."""
+        part = Representation(self.features[rows])
+        part._whole, part._finite = (self, rows), self._finite
+        return part
+
+    def check_finite(self) -> None:
+        """Raise a ValueError that names rows with NaN or infinity."""
+        if not self._finite:
+            bad = ~np.isfinite(self.features).all(axis=1)
+            if bad.any():
+                raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
+            self._finite = True
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The features at most 1 in size, for metrics that do not depend on the scale.
+
+        By a power of two, which is exact and keeps squares finite.
+        """
+        if self._scaled is None:
+            exponent = int(np.frexp(np.abs(self.features).max())[1])
+            self._scaled = np.ldexp(self.features, -exponent) if exponent else self.features
+        return self._scaled
+
+    def correlations(
+        self, *, standardize: bool = False, pca_dims: int | None = None
+    ) -> np.ndarray:
+        """Pearson correlations between the rows `[n, n]`; see `parc` for the options.
+
+        Raises:
+            ValueError: a row whose features are constant, or `pca_dims` below 1.
+        """
+        asked = standardize, pca_dims
+        if self._correlations is None or self._correlations[0] != asked:
+            self._correlations = None  # The old one goes before the new one comes.
+            if self._whole is not None and asked == (False, None):
+                # Each is of two rows alone.
+                whole, rows = self._whole
+                found = whole.correlations()[np.ix_(rows, rows)]
+            else:
+                found = _row_correlations(self.projected(standardize, pca_dims))
+            self._correlations = asked, found
+        return self._correlations[1]
+
+    def projected(self, standardize: bool, pca_dims: int | None) -> np.ndarray:
+        """The scaled features, with what `parc` may do to them first."""
+        features = self.scaled
+        if pca_dims is not None:
+            features = _principal_components(features, pca_dims)
+        return _standardized(features) if standardize else features
+
+
 def checked_inputs(
-    features: np.ndarray, labels: np.ndarray, *, min_samples: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return features as float64 `[n, d]` and labels as an integer array, or say what is wrong."""
-    features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
-    if features.ndim != 2 or features.shape[1] == 0:
-        raise ValueError(f"features must be [n, d], got shape {features.shape}")
+    features: np.ndarray | Representation, labels: np.ndarray, *, min_samples: int
+) -> tuple[Representation, np.ndarray]:
+    """Return features as a representation, and labels as integers, or say what is wrong."""
+    if not isinstance(features, Representation):
+        features = Representation(features)
+    shape, labels = features.features.shape, np.asarray(labels)
+    if len(shape) != 2 or shape[1] == 0:
+        raise ValueError(f"features must be [n, d], got shape {shape}")
     if labels.ndim not in (1, 2) or len(labels) != len(features):
         raise ValueError(
             f"labels must be [n] or [n, c] with n = {len(features)}, got shape {labels.shape}"
         )
     if len(features) < min_samples:
         raise ValueError(f"{len(features)} samples: at least {min_samples} are needed")
-    bad = ~np.isfinite(features).all(axis=1)
-    if bad.any():
-        raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
+    features.check_finite()
     if labels.ndim == 2 and not np.isin(labels, (0, 1)).all():
         raise ValueError("multi-hot labels [n, c] must be zeros and ones")
     if labels.ndim == 1 and labels.dtype.kind not in "iub":
         raise ValueError(f"labels [n] must be integers, got {labels.dtype}")
-    # No metric depends on the overall scale; a power of two is exact and keeps squares finite.
-    exponent = int(np.frexp(np.abs(features).max())[1])
-    return np.ldexp(features, -exponent), labels.astype(np.int64)
+    return features, labels.astype(np.int64)
 
 
 def name_rows(mask: np.ndarray) -> str:
@@ -40,3 +111,48 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
     if labels.ndim == 2:
         return labels.astype(np.float64)
     return (labels[:, None] == np.unique(labels)).astype(np.float64)
+
+
+def class_numbers(labels: np.ndarray) -> np.ndarray | None:
+    """Labels as classes 0, 1, ... `[n]`; None where they are multi-hot and not one-hot."""
+    if labels.ndim == 2:
+        if (labels.sum(axis=1) != 1).any() or labels.shape[1] < 2:
+            return None
+        labels = labels.argmax(axis=1)
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def without_constant_rows(features: np.ndarray) -> np.ndarray:
+    """The features, where every row has a correlation with others."""
+    constant = np.ptp(features, axis=1) <= 1e-12 * np.abs(features).max(axis=1)
+    if constant.any():
+        raise ValueError(
+            f"constant features, whose correlation is undefined: {name_rows(constant)}"
+        )
+    return features
+
+
+def _row_correlations(features: np.ndarray) -> np.ndarray:
+    rows = without_constant_rows(features)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows @ rows.T
+
+
+def _standardized(features: np.ndarray) -> np.ndarray:
+    mean, std = features.mean(axis=0), features.std(axis=0)
+    # A constant column has a spread of rounding noise: leave it at zero, do not blow it up.
+    constant = std <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
+    return np.where(constant, 0, (features - mean) / np.where(constant, 1, std))
+
+
+def _principal_components(features: np.ndarray, dims: int) -> np.ndarray:
+    if dims < 1:
+        raise ValueError(f"pca_dims must be at least 1, got {dims}")
+    u, s, vt = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    # n centred rows have rank n - 1 at most: what is left is noise, not to be standardised later.
+    noise = s <= s[0] * max(features.shape) * np.finfo(np.float64).eps
+    s = np.where(noise | (np.arange(len(s)) >= len(features) - 1), 0, s)
+    # Pearson correlation of rows depends on the components' signs: fix them by the loadings.
+    signs = np.sign(vt[np.arange(len(vt)), np.abs(vt).argmax(axis=1)])
+    return (u * (s * signs))[:, :dims]

@@ -18,7 +18,7 @@ class Representation:
         self.features = np.asarray(features, dtype=np.float64)
         """Float64, in the scale that they came in."""
         self._whole: tuple[Representation, np.ndarray] | None = None
-        self._finite = False
+        self._extremes: tuple[np.ndarray, np.ndarray] | None = None
         self._scaled: np.ndarray | None = None
         self._correlations: tuple[tuple, np.ndarray] | None = None
 
@@ -28,26 +28,32 @@ class Representation:
     def part(self, rows: np.ndarray) -> Representation:
         """That of some of the images, in the order of `rows`."""
         part = Representation(self.features[rows])
-        part._whole, part._finite = (self, rows), self._finite
+        part._whole = self, rows
         return part
 
     def check_finite(self) -> None:
         """Raise a ValueError that names rows with NaN or infinity."""
-        if not self._finite:
-            bad = ~np.isfinite(self.features).all(axis=1)
-            if bad.any():
-                raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
-            self._finite = True
+        bad = ~np.isfinite(self.extremes).all(axis=0)
+        if bad.any():
+            raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
+
+    @property
+    def extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The smallest and the largest feature of each row `[n]`; NaN where one is."""
+        if self._extremes is None:
+            self._extremes = self.features.min(axis=1), self.features.max(axis=1)
+        return self._extremes
 
     @property
     def scaled(self) -> np.ndarray:
-        """The features at most 1 in size, for metrics that do not depend on the scale.
+        """The features, huge or tiny ones by a power of two near 1, for what has no scale.
 
-        By a power of two, which is exact and keeps squares finite.
+        A power of two is exact, and squares and their sums stay finite.
         """
         if self._scaled is None:
-            exponent = int(np.frexp(np.abs(self.features).max())[1])
-            self._scaled = np.ldexp(self.features, -exponent) if exponent else self.features
+            exponent = int(np.frexp(np.abs(self.extremes).max())[1])
+            moderate = abs(exponent) < 64
+            self._scaled = self.features if moderate else np.ldexp(self.features, -exponent)
         return self._scaled
 
     def correlations(
@@ -124,7 +130,8 @@ def class_numbers(labels: np.ndarray) -> np.ndarray | None:
 
 def without_constant_rows(features: np.ndarray) -> np.ndarray:
     """The features, where every row has a correlation with others."""
-    constant = np.ptp(features, axis=1) <= 1e-12 * np.abs(features).max(axis=1)
+    low, high = features.min(axis=1), features.max(axis=1)
+    constant = high - low <= 1e-12 * np.maximum(-low, high)
     if constant.any():
         raise ValueError(
             f"constant features, whose correlation is undefined: {name_rows(constant)}"
@@ -135,15 +142,19 @@ def without_constant_rows(features: np.ndarray) -> np.ndarray:
 def _row_correlations(features: np.ndarray) -> np.ndarray:
     rows = without_constant_rows(features)
     rows = rows - rows.mean(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     return rows @ rows.T
 
 
 def _standardized(features: np.ndarray) -> np.ndarray:
-    mean, std = features.mean(axis=0), features.std(axis=0)
+    mean = features.mean(axis=0)
+    centred = features - mean
+    std = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(features))
     # A constant column has a spread of rounding noise: leave it at zero, do not blow it up.
     constant = std <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
-    return np.where(constant, 0, (features - mean) / np.where(constant, 1, std))
+    centred /= np.where(constant, 1, std)
+    centred[:, constant] = 0
+    return centred
 
 
 def _principal_components(features: np.ndarray, dims: int) -> np.ndarray:

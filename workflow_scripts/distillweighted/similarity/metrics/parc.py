@@ -121,24 +121,17 @@ def _whole_distances(correlations: np.ndarray) -> np.ndarray:
 
 
 def _keys(correlations: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Of every pair of images twice its distance, plus 1 where it is of two classes; int64 [N].
-
-    Images are taken by class, so that the pairs of one image within its class are a slice.
-    """
+    """Of every pair of images twice its distance, plus 1 where it is of two classes; int64 [N]."""
     n = len(classes)
-    order = np.argsort(classes, kind="stable")
-    ends = np.searchsorted(classes[order], classes[order], side="right")
     keys = np.empty(n * (n - 1) // 2, np.int64)
-    filled = 0
-    height = max(1, BLOCK // n)
+    height, filled = max(1, BLOCK // n), 0
     for start in range(0, n, height):
-        rows = correlations[order[start : start + height]]
-        block = 2 * _whole_distances(np.take(rows, order[start:], axis=1))
-        for i, row in enumerate(block):
-            of_pairs = keys[filled : filled + n - start - i - 1]
-            of_pairs[:] = row[i + 1 :]
-            of_pairs[ends[start + i] - start - i - 1 :] += 1
-            filled += len(of_pairs)
+        block = _whole_distances(correlations[start : start + height, start:])
+        block *= 2
+        block += classes[start : start + height, None] != classes[start:]
+        for i, row in enumerate(block, start=1):
+            keys[filled : filled + len(row) - i] = row[i:]
+            filled += len(row) - i
     return keys
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from distillweighted.similarity.metrics.inputs import checked_inputs, one_hot
+from distillweighted.similarity.metrics.inputs import (
+    Representation,
+    checked_inputs,
+    class_numbers,
+    kernel_norm,
+)
 
 
-def cka(features: np.ndarray, labels: np.ndarray, *, debiased: bool = False) -> float:
+def cka(
+    features: np.ndarray | Representation, labels: np.ndarray, *, debiased: bool = False
+) -> float:
     """Linear centred kernel alignment with the labels (Cortes 2012; Kornblith et al. 2019).
 
     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)), K = X X^T, L = Y Y^T, Y one-hot. The biased
@@ -15,7 +22,7 @@ def cka(features: np.ndarray, labels: np.ndarray, *, debiased: bool = False) -> 
     for random ones. The debiased one takes the U-statistic of HSIC (Song et al. 2007, eq. 5).
 
     Args:
-        features: `[n, d]`, one row an image of the probe.
+        features: `[n, d]`, one row an image of the probe; or what several metrics share of them.
         labels: integer classes `[n]`, or multi-hot zeros and ones `[n, c]`.
         debiased: use the unbiased estimate of HSIC; it can come out negative.
 
@@ -26,37 +33,53 @@ def cka(features: np.ndarray, labels: np.ndarray, *, debiased: bool = False) -> 
         ValueError: shapes that do not match, NaN or infinity, fewer than 3 images (4 if debiased),
             one class only, or features that are the same for every image.
     """
-    x, labels = checked_inputs(features, labels, min_samples=4 if debiased else 3)
-    y = one_hot(labels)
-    if not np.ptp(y, axis=0).any():
+    representation, labels = checked_inputs(features, labels, min_samples=4 if debiased else 3)
+    classes = class_numbers(labels)
+    if not np.ptp(labels if classes is None else classes, axis=0).any():
         raise ValueError("the labels of the probe do not tell samples apart: one class only")
-    if not np.ptp(x, axis=0).any():
+    if not np.ptp(representation.features, axis=0).any():
         raise ValueError("the features are the same for every sample")
-    # Centring the columns centres the kernels; the U-statistic does not change, but loses fewer
-    # digits to cancellation.
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    hsic = _unbiased_hsic if debiased else _kernel_product
-    xx, yy = hsic(x, x), hsic(y, y)
-    # Never negative, and rounding noise where the U-centred kernel vanishes.
-    if xx <= 1e-12 * _kernel_product(x, x) or yy <= 1e-12 * _kernel_product(y, y):
-        raise ValueError("debiased CKA is undefined: a kernel has no variance off its diagonal")
-    return float(np.clip(hsic(x, y) / (np.sqrt(xx) * np.sqrt(yy)), -1, 1))
-
-
-def _kernel_product(x: np.ndarray, y: np.ndarray) -> float:
-    """<X X^T, Y Y^T> = |X^T Y|^2, by whichever form takes fewer multiplications."""
-    if x.shape[1] * y.shape[1] <= len(x) * (x.shape[1] + y.shape[1]):
-        return float(np.square(x.T @ y).sum())
-    x_kernel = x @ x.T
-    return float((x_kernel * (x_kernel if y is x else y @ y.T)).sum())
-
-
-def _unbiased_hsic(x: np.ndarray, y: np.ndarray) -> float:
-    """n (n - 3) times the U-statistic of HSIC: Song et al.'s eq. 5 for kernels X X^T and Y Y^T."""
-    n = len(x)
-    x_diagonal, y_diagonal = np.square(x).sum(axis=1), np.square(y).sum(axis=1)
-    x_sums, y_sums = x @ x.sum(axis=0) - x_diagonal, y @ y.sum(axis=0) - y_diagonal
-    trace = _kernel_product(x, y) - x_diagonal @ y_diagonal
-    return float(
-        trace + x_sums.sum() * y_sums.sum() / ((n - 1) * (n - 2)) - 2 * (x_sums @ y_sums) / (n - 2)
+    k = representation.kernel
+    kl, ll, l_diagonal = (
+        _of_multi_hot(k.features, labels) if classes is None else _of_classes(k.features, classes)
     )
+    xx, yy, xy = k.norm, ll, kl
+    if debiased:
+        xx = _unbiased(k.norm, k.diagonal, k.diagonal)
+        yy = _unbiased(ll, l_diagonal, l_diagonal)
+        xy = _unbiased(kl, k.diagonal, l_diagonal)
+    # Never negative, and rounding noise where the U-centred kernel vanishes.
+    if xx <= 1e-12 * k.norm or yy <= 1e-12 * ll:
+        raise ValueError("debiased CKA is undefined: a kernel has no variance off its diagonal")
+    return float(np.clip(xy / (np.sqrt(xx) * np.sqrt(yy)), -1, 1))
+
+
+def _of_classes(x: np.ndarray, classes: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """<K, L>, <L, L> and the diagonal of L, for centred x [n, d] and classes 0, 1, ... [n].
+
+    K = X X^T; L is the centred kernel of the one-hot labels. With n_c images of class c, <K, L> is
+    the sum of |sum of x in c|^2, and <L, L> is sum n_c^2 - 2 sum n_c^3 / n + (sum n_c^2)^2 / n^2.
+    """
+    n, sizes = len(x), np.bincount(classes)
+    sums = np.add.reduceat(x[np.argsort(classes, kind="stable")], np.cumsum(sizes) - sizes, axis=0)
+    squares, cubes = (sum(int(size) ** power for size in sizes) for power in (2, 3))
+    norm = (n * n * squares - 2 * n * cubes + squares**2) / n**2
+    diagonal = 1 - 2 * sizes[classes] / n + squares / n**2
+    return float(np.vdot(sums, sums)), norm, diagonal
+
+
+def _of_multi_hot(x: np.ndarray, labels: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """The same for multi-hot labels [n, c]."""
+    y = labels - labels.mean(axis=0)
+    product = x.T @ y
+    return float(np.vdot(product, product)), kernel_norm(y), np.einsum("ij,ij->i", y, y)
+
+
+def _unbiased(product: float, k_diagonal: np.ndarray, l_diagonal: np.ndarray) -> float:
+    """n (n - 3) times the U-statistic of HSIC: Song et al.'s eq. 5 for the kernels K and L.
+
+    They are centred, so that a row sums to 0: off the diagonal to the negative of the diagonal.
+    """
+    n, both = len(k_diagonal), float(k_diagonal @ l_diagonal)
+    sums = float(k_diagonal.sum() * l_diagonal.sum())
+    return product - both + sums / ((n - 1) * (n - 2)) - 2 * both / (n - 2)

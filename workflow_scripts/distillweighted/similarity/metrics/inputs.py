@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+
+class Kernel(NamedTuple):
+    """The centred linear kernel K = X X^T of centred features X, without its n x n entries."""
+
+    features: np.ndarray
+    """X [n, d]."""
+
+    diagonal: np.ndarray
+    """Of K [n]."""
+
+    norm: float
+    """<K, K>."""
 
 
 class Representation:
     """What a source gives of the images of a probe, with what the metrics share of it.
 
     Every metric takes one in the place of its features. It keeps the correlations between the
-    images, `[n, n]`, of which it holds one matrix at a time. The part of some of the images takes
-    its correlations out of those of the whole.
+    images, `[n, n]`, of which it holds one matrix at a time; the part of some of the images takes
+    its correlations out of those of the whole, if the whole has them.
     """
 
     def __init__(self, features: np.ndarray) -> None:
@@ -20,6 +35,7 @@ class Representation:
         self._whole: tuple[Representation, np.ndarray] | None = None
         self._extremes: tuple[np.ndarray, np.ndarray] | None = None
         self._scaled: np.ndarray | None = None
+        self._kernel: Kernel | None = None
         self._correlations: tuple[tuple, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -66,15 +82,61 @@ class Representation:
         """
         asked = standardize, pca_dims
         if self._correlations is None or self._correlations[0] != asked:
-            self._correlations = None  # The old one goes before the new one comes.
-            if self._whole is not None and asked == (False, None):
-                # Each is of two rows alone.
+            self._correlations = None  # The old ones go before the new ones come.
+            if asked == (False, None) and self._whole is not None and self._whole[0]._at_hand():
+                # A correlation is of its two rows alone.
                 whole, rows = self._whole
                 found = whole.correlations()[np.ix_(rows, rows)]
             else:
                 found = _row_correlations(self.projected(standardize, pca_dims))
             self._correlations = asked, found
         return self._correlations[1]
+
+    @property
+    def kernel(self) -> Kernel:
+        """The centred kernel of the scaled features.
+
+        Where there are more features than images, its norm comes from the correlations if they
+        are at hand, for a small part of the time.
+        """
+        if self._kernel is None:
+            x = self.scaled - self.scaled.mean(axis=0)
+            diagonal = np.einsum("ij,ij->i", x, x)
+            norm = None
+            if x.shape[1] > len(x) and self._at_hand():
+                norm = self._norm_from_correlations(diagonal.sum())
+            self._kernel = Kernel(x, diagonal, kernel_norm(x) if norm is None else norm)
+        return self._kernel
+
+    def _at_hand(self) -> bool:
+        """Whether the correlations of the features as they are need no product of features."""
+        if self._correlations is not None and self._correlations[0] == (False, None):
+            return True
+        return self._whole is not None and self._whole[0]._at_hand()
+
+    def _norm_from_correlations(self, trace: float) -> float | None:
+        """<K, K> of a kernel with this trace; None where digits would be lost.
+
+        With means m and lengths s of the rows less their means, and correlations C, X X^T is
+        s s^T * C + d m m^T before its rows and columns are centred.
+        """
+        n, d = self.scaled.shape
+        means = self.scaled.mean(axis=1)
+        lengths = np.linalg.norm(self.scaled - means[:, None], axis=1)
+        if np.square(lengths).sum() > 100 * trace:
+            return None
+        means = np.sqrt(d) * (means - means.mean())
+        correlations, norm = self.correlations(), 0.0
+        of_rows = lengths * (correlations @ lengths) / n
+        for start in range(0, n, 32):
+            rows = slice(start, start + 32)
+            block = correlations[rows] * lengths
+            block *= lengths[rows, None]
+            block -= of_rows
+            block -= (of_rows[rows] - of_rows.mean())[:, None]
+            block += np.outer(means[rows], means)
+            norm += float(np.vdot(block, block))
+        return norm
 
     def projected(self, standardize: bool, pca_dims: int | None) -> np.ndarray:
         """The scaled features, with what `parc` may do to them first."""
@@ -105,6 +167,12 @@ def checked_inputs(
     if labels.ndim == 1 and labels.dtype.kind not in "iub":
         raise ValueError(f"labels [n] must be integers, got {labels.dtype}")
     return features, labels.astype(np.int64)
+
+
+def kernel_norm(x: np.ndarray) -> float:
+    """<X X^T, X X^T> = |X^T X|^2, by whichever takes fewer multiplications."""
+    product = x.T @ x if x.shape[1] <= len(x) else x @ x.T
+    return float(np.vdot(product, product))
 
 
 def name_rows(mask: np.ndarray) -> str:
@@ -142,14 +210,14 @@ def without_constant_rows(features: np.ndarray) -> np.ndarray:
 def _row_correlations(features: np.ndarray) -> np.ndarray:
     rows = without_constant_rows(features)
     rows = rows - rows.mean(axis=1, keepdims=True)
-    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows @ rows.T
 
 
 def _standardized(features: np.ndarray) -> np.ndarray:
     mean = features.mean(axis=0)
     centred = features - mean
-    std = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(features))
+    std = np.sqrt(np.square(centred).sum(axis=0) / len(features))
     # A constant column has a spread of rounding noise: leave it at zero, do not blow it up.
     constant = std <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
     centred /= np.where(constant, 1, std)

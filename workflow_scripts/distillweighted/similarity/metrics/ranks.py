@@ -68,12 +68,12 @@ def sort_by_buckets(values: np.ndarray) -> None:
     """Sort whole numbers, int64 [n], in place: in parts, of which the next is the larger one.
 
     NumPy's sort for AVX-512 takes 55 ns a number where a processor stores selected lanes slowly
-    (AMD's Zen 4), and 10 elsewhere. This takes 15 on the former.
+    (AMD's Zen 4), and 10 elsewhere. This takes 23 on the former.
     """
     parts = -(-len(values) // PART)
     if parts == 1:
         return _sort_part(values)
-    places = _spread(values, 1 << 16)
+    places = _spread(values)
     counts = np.bincount(places, minlength=1 << 16)
     # The part that each of 2^16 places between the smallest and the largest number goes to.
     part_of = ((np.cumsum(counts) - 1) * parts // len(values)).astype(np.uint16)
@@ -82,10 +82,11 @@ def sort_by_buckets(values: np.ndarray) -> None:
     for start in range(0, len(values), PART):
         to = part_of[places[start : start + PART]]
         by_part = values[start : start + PART][np.argsort(to, kind="stable")]
-        for part, some in enumerate(np.split(by_part, np.cumsum(np.bincount(to, minlength=parts)))):
-            if len(some):
-                ordered[filled[part] : filled[part] + len(some)] = some
-                filled[part] += len(some)
+        done = 0
+        for part, count in enumerate(np.bincount(to).tolist()):
+            ordered[filled[part] : filled[part] + count] = by_part[done : done + count]
+            filled[part] += count
+            done += count
     values[:] = ordered
     for part in np.split(values, ends[:-1]):
         _sort_part(part)
@@ -99,7 +100,7 @@ def _sort_part(values: np.ndarray) -> None:
     """
     if len(values) < 4 * WINDOW:
         return values.sort()
-    values[:] = values[np.argsort(_spread(values, 1 << 16), kind="stable")]
+    values[:] = values[np.argsort(_spread(values), kind="stable")]
     for start in (0, WINDOW // 2):
         whole = start + (len(values) - start) // WINDOW * WINDOW
         values[start:whole].reshape(-1, WINDOW).sort(axis=1)
@@ -108,10 +109,10 @@ def _sort_part(values: np.ndarray) -> None:
         values.sort()  # Many of them lie close together.
 
 
-def _spread(values: np.ndarray, count: int) -> np.ndarray:
-    """Where numbers lie between the smallest and the largest: uint16 [n], below `count`."""
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Where numbers lie between the smallest, at 0, and the largest, at 2^16 - 1: uint16 [n]."""
     low, high = values.min(), values.max()
-    scale = (count - 1) / max(int(high) - int(low), 1)
+    scale = 65535 / max(int(high) - int(low), 1)
     places = np.empty(len(values), np.uint16)
     for start in range(0, len(values), PART):
         places[start : start + PART] = (values[start : start + PART] - low) * scale

@@ -8,12 +8,14 @@ nothing again.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from distillweighted.similarity.metrics.inputs import Representation
 
 REPRESENTATIONS = ("pseudo_labels", "features")
 """What a source gives of an image: its probabilities, and the input of its last layer."""
@@ -39,6 +41,10 @@ class Metric:
     representations: tuple[str, ...] = REPRESENTATIONS
     """What it can be computed of."""
 
+    standardizes: bool = False
+    """Whether it standardises features first. Those that do are computed after those that do not,
+    which share one matrix of correlations."""
+
     can_weight: bool = True
     """Whether eq. 5 may weight by it: that needs scores above 0 for similar sources."""
 
@@ -56,8 +62,10 @@ class Metric:
         """The function; its options are not applied."""
         return getattr(importlib.import_module(self.path), self.function)
 
-    def __call__(self, representation: np.ndarray, labels: np.ndarray) -> float:
+    def __call__(self, representation: np.ndarray | Representation, labels: np.ndarray) -> float:
         """The similarity of a representation [n, d] to labels, integers [n] or multi-hot [n, c].
+
+        A `Representation` shares between the metrics what they have in common.
 
         Raises:
             ValueError: Where it does not exist; says why.
@@ -70,12 +78,17 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("parc", "parc", "parc"),
         # The public code's ways to compute it, of which any may be what the paper used.
-        Metric("parc_standardized", "parc", "parc", {"standardize": True}),
-        Metric("parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}),
+        Metric("parc_standardized", "parc", "parc", {"standardize": True}, standardizes=True),
+        Metric("parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}, standardizes=True),
         Metric("parc_published", "parc", "parc", {"standardize": True, "published_rounding": True}),
-        Metric("rsa", "parc", "rsa"),
+        Metric("rsa", "parc", "rsa", standardizes=True),
         Metric("cka", "cka", "cka"),
         Metric("cka_debiased", "cka", "cka", {"debiased": True}),
     )
 }
 """Every metric by name."""
+
+
+def in_sharing_order(metrics: Iterable[str]) -> list[str]:
+    """Names of metrics, in the order in which the fewest matrices are computed."""
+    return sorted(metrics, key=lambda name: METRICS[name].standardizes)

@@ -72,9 +72,7 @@ class Representation:
             self._scaled = self.features if moderate else np.ldexp(self.features, -exponent)
         return self._scaled
 
-    def correlations(
-        self, *, standardize: bool = False, pca_dims: int | None = None
-    ) -> np.ndarray:
+    def correlations(self, *, standardize: bool = False, pca_dims: int | None = None) -> np.ndarray:
         """Pearson correlations between the rows `[n, n]`; see `parc` for the options.
 
         Raises:

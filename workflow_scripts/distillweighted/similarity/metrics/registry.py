@@ -79,7 +79,9 @@ METRICS: dict[str, Metric] = {
         Metric("parc", "parc", "parc"),
         # The public code's ways to compute it, of which any may be what the paper used.
         Metric("parc_standardized", "parc", "parc", {"standardize": True}, standardizes=True),
-        Metric("parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}, standardizes=True),
+        Metric(
+            "parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}, standardizes=True
+        ),
         Metric("parc_published", "parc", "parc", {"standardize": True, "published_rounding": True}),
         Metric("rsa", "parc", "rsa", standardizes=True),
         Metric("cka", "cka", "cka"),

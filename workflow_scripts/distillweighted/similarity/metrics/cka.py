@@ -61,7 +61,8 @@ def _of_classes(x: np.ndarray, classes: np.ndarray) -> tuple[float, float, np.nd
     the sum of |sum of x in c|^2, and <L, L> is sum n_c^2 - 2 sum n_c^3 / n + (sum n_c^2)^2 / n^2.
     """
     n, sizes = len(x), np.bincount(classes)
-    sums = np.add.reduceat(x[np.argsort(classes, kind="stable")], np.cumsum(sizes) - sizes, axis=0)
+    by_class = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
+    sums = np.array([x[rows].sum(axis=0) for rows in by_class])
     squares, cubes = (sum(int(size) ** power for size in sizes) for power in (2, 3))
     norm = (n * n * squares - 2 * n * cubes + squares**2) / n**2
     diagonal = 1 - 2 * sizes[classes] / n + squares / n**2

@@ -86,7 +86,9 @@ class Representation:
                 whole, rows = self._whole
                 found = whole.correlations()[np.ix_(rows, rows)]
             else:
-                found = _row_correlations(self.projected(standardize, pca_dims))
+                projected = self.projected(standardize, pca_dims)
+                ours = projected is not self.scaled
+                found = _row_correlations(projected, out=projected if ours else None)
             self._correlations = asked, found
         return self._correlations[1]
 
@@ -205,9 +207,10 @@ def without_constant_rows(features: np.ndarray) -> np.ndarray:
     return features
 
 
-def _row_correlations(features: np.ndarray) -> np.ndarray:
-    rows = without_constant_rows(features)
-    rows = rows - rows.mean(axis=1, keepdims=True)
+def _row_correlations(features: np.ndarray, *, out: np.ndarray | None) -> np.ndarray:
+    """Pearson correlations of rows [n, n]; `out` takes the rows less their means [n, d]."""
+    features = without_constant_rows(features)
+    rows = np.subtract(features, features.mean(axis=1, keepdims=True), out=out)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows @ rows.T
 

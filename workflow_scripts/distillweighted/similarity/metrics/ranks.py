@@ -34,15 +34,14 @@ def class_rank_correlation(keys: np.ndarray) -> float:
     within = np.flatnonzero(keys & 1 == 0)
     m = len(within)
     twice_ranks, tied_cubes = 2 * (int(within.sum()) + m), 0
-    distances = keys >> 1
-    like_next = distances[1:] == distances[:-1]
+    like_next = keys[1:] ^ keys[:-1] <= 1
     if like_next.any():
         # Of groups of equal distances: their places, and where each group starts among these.
         tied = np.zeros(n, bool)
         tied[1:] = like_next
         tied[:-1] |= like_next
         places = np.flatnonzero(tied)
-        starts = np.flatnonzero(np.diff(distances[places], prepend=distances[places[0]] - 1))
+        starts = np.flatnonzero(np.diff(keys[places] >> 1, prepend=-1))
         sizes = np.diff(starts, append=len(places))
         in_class = keys[places] & 1 == 0
         ranks = np.add.reduceat(in_class.astype(np.int64), starts)
@@ -58,7 +57,7 @@ def class_rank_correlation(keys: np.ndarray) -> float:
 
 def sort_in_place(values: np.ndarray) -> None:
     """Sort whole numbers, int64 [n], by what is faster on this processor; the result is one."""
-    if len(values) >= PART // 2 and _buckets_pay():
+    if len(values) >= PART // 8 and _buckets_pay():
         sort_by_buckets(values)
     else:
         values.sort()
@@ -72,7 +71,7 @@ def sort_by_buckets(values: np.ndarray) -> None:
     """
     parts = -(-len(values) // PART)
     if parts == 1:
-        return _sort_part(values)
+        return _sort_part(values, values)
     places = _spread(values)
     counts = np.bincount(places, minlength=1 << 16)
     # The part that each of 2^16 places between the smallest and the largest number goes to.
@@ -87,26 +86,26 @@ def sort_by_buckets(values: np.ndarray) -> None:
             ordered[filled[part] : filled[part] + count] = by_part[done : done + count]
             filled[part] += count
             done += count
-    values[:] = ordered
-    for part in np.split(values, ends[:-1]):
-        _sort_part(part)
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        _sort_part(ordered[start:end], values[start:end])
 
 
-def _sort_part(values: np.ndarray) -> None:
-    """Sort by a radix sort into 2^16 buckets, and then window by window.
+def _sort_part(values: np.ndarray, out: np.ndarray) -> None:
+    """Sort into `out`, which may be `values`: into 2^16 buckets first, and then by windows.
 
     Where no bucket has more than half a window, the windows that start at its multiples and those
     that start in the middle of these put all in order.
     """
     if len(values) < 4 * WINDOW:
-        return values.sort()
-    values[:] = values[np.argsort(_spread(values), kind="stable")]
+        out[:] = np.sort(values)
+        return
+    out[:] = values[np.argsort(_spread(values), kind="stable")]
     for start in (0, WINDOW // 2):
-        whole = start + (len(values) - start) // WINDOW * WINDOW
-        values[start:whole].reshape(-1, WINDOW).sort(axis=1)
-        values[-WINDOW:].sort()
-    if (values[1:] < values[:-1]).any():
-        values.sort()  # Many of them lie close together.
+        whole = start + (len(out) - start) // WINDOW * WINDOW
+        out[start:whole].reshape(-1, WINDOW).sort(axis=1)
+        out[-WINDOW:].sort()
+    if (out[1:] < out[:-1]).any():
+        out.sort()  # Many of them lie close together.
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from distillweighted.similarity.metrics.inputs import (
     kernel_norm,
 )
 
+Margins = tuple[np.ndarray, np.ndarray]
+
 
 def cka(
     features: np.ndarray | Representation, labels: np.ndarray, *, debiased: bool = False
@@ -45,9 +47,13 @@ def cka(
     )
     xx, yy, xy = k.norm, ll, kl
     if debiased:
-        xx = _unbiased(k.norm, k.diagonal, k.diagonal)
-        yy = _unbiased(ll, l_diagonal, l_diagonal)
-        xy = _unbiased(kl, k.diagonal, l_diagonal)
+        # The labels' centred kernel has rows that sum to 0.
+        of_k, of_l = (k.diagonal, k.row_sums - k.diagonal), (l_diagonal, -l_diagonal)
+        xx, yy, xy = (
+            _unbiased(k.norm, of_k, of_k),
+            _unbiased(ll, of_l, of_l),
+            _unbiased(kl, of_k, of_l),
+        )
     # Never negative, and rounding noise where the U-centred kernel vanishes.
     if xx <= 1e-12 * k.norm or yy <= 1e-12 * ll:
         raise ValueError("debiased CKA is undefined: a kernel has no variance off its diagonal")
@@ -63,6 +69,8 @@ def _of_classes(x: np.ndarray, classes: np.ndarray) -> tuple[float, float, np.nd
     n, sizes = len(x), np.bincount(classes)
     by_class = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
     sums = np.array([x[rows].sum(axis=0) for rows in by_class])
+    # What is left of the mean of x by rounding, which centred labels do not see.
+    sums -= np.outer(sizes / n, sums.sum(axis=0))
     squares, cubes = (sum(int(size) ** power for size in sizes) for power in (2, 3))
     norm = (n * n * squares - 2 * n * cubes + squares**2) / n**2
     diagonal = 1 - 2 * sizes[classes] / n + squares / n**2
@@ -76,11 +84,19 @@ def _of_multi_hot(x: np.ndarray, labels: np.ndarray) -> tuple[float, float, np.n
     return float(np.vdot(product, product)), kernel_norm(y), np.einsum("ij,ij->i", y, y)
 
 
-def _unbiased(product: float, k_diagonal: np.ndarray, l_diagonal: np.ndarray) -> float:
+def _unbiased(product: float, of_k: Margins, of_l: Margins) -> float:
     """n (n - 3) times the U-statistic of HSIC: Song et al.'s eq. 5 for the kernels K and L.
 
-    They are centred, so that a row sums to 0: off the diagonal to the negative of the diagonal.
+    Args:
+        product: <K, L>.
+        of_k: The diagonal of K, and the sums of its rows off the diagonal.
+        of_l: Those of L.
     """
-    n, both = len(k_diagonal), float(k_diagonal @ l_diagonal)
-    sums = float(k_diagonal.sum() * l_diagonal.sum())
-    return product - both + sums / ((n - 1) * (n - 2)) - 2 * both / (n - 2)
+    (k_diagonal, k_sums), (l_diagonal, l_sums) = of_k, of_l
+    n = len(k_sums)
+    return float(
+        product
+        - k_diagonal @ l_diagonal
+        + k_sums.sum() * l_sums.sum() / ((n - 1) * (n - 2))
+        - 2 * (k_sums @ l_sums) / (n - 2)
+    )

@@ -16,6 +16,9 @@ class Kernel(NamedTuple):
     diagonal: np.ndarray
     """Of K [n]."""
 
+    row_sums: np.ndarray
+    """Of K [n]: 0 but for rounding."""
+
     norm: float
     """<K, K>."""
 
@@ -105,7 +108,8 @@ class Representation:
             norm = None
             if x.shape[1] > len(x) and self._at_hand():
                 norm = self._norm_from_correlations(diagonal.sum())
-            self._kernel = Kernel(x, diagonal, kernel_norm(x) if norm is None else norm)
+            norm = kernel_norm(x) if norm is None else norm
+            self._kernel = Kernel(x, diagonal, x @ x.sum(axis=0), norm)
         return self._kernel
 
     def _at_hand(self) -> bool:
@@ -121,10 +125,10 @@ class Representation:
         s s^T * C + d m m^T before its rows and columns are centred.
         """
         n, d = self.scaled.shape
+        if np.vdot(self.scaled, self.scaled) > 100 * trace:
+            return None
         means = self.scaled.mean(axis=1)
         lengths = np.linalg.norm(self.scaled - means[:, None], axis=1)
-        if np.square(lengths).sum() > 100 * trace:
-            return None
         means = np.sqrt(d) * (means - means.mean())
         correlations, norm = self.correlations(), 0.0
         of_rows = lengths * (correlations @ lengths) / n

@@ -24,6 +24,8 @@ def by_two_rankings(features: np.ndarray, labels: np.ndarray) -> float:
     pairs = np.triu_indices(len(rows), 1)
     of_features = np.round(1 - rows @ rows.T, 12)[pairs]
     of_labels = (labels[:, None] != labels)[pairs]
+    if np.ptp(of_features) == 0:
+        return np.nan
     return np.corrcoef(rankdata(of_features), rankdata(of_labels))[0, 1]
 
 
@@ -176,6 +178,9 @@ def test_a_representation_keeps_its_scale():
         np.testing.assert_array_equal(prepared.features, scale * features)
         assert np.isfinite(np.square(prepared.scaled).sum())
         assert np.abs(prepared.scaled).max() > 1e-3
+        # A metric that knows of arrays alone takes it for one.
+        np.testing.assert_array_equal(np.asarray(prepared), prepared.features)
+    assert np.asarray(Representation(features), np.float32).dtype == np.float32
 
 
 def test_memory_is_a_few_matrices():

@@ -44,6 +44,10 @@ class Representation:
     def __len__(self) -> int:
         return len(self.features)
 
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        """The features, so that a metric may take what it gets for an array."""
+        return np.array(self.features, dtype=dtype, copy=copy)
+
     def part(self, rows: np.ndarray) -> Representation:
         """That of some of the images, in the order of `rows`."""
         part = Representation(self.features[rows])

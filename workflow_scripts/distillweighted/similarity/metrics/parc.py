@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from distillweighted.similarity.metrics.inputs import (
     Representation,
@@ -137,6 +136,8 @@ def _keys(correlations: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 def _spearman(of_features: np.ndarray, of_labels: np.ndarray) -> float:
     """Spearman's correlation of two matrices' pairs; NaN where one has no spread."""
+    from scipy.stats import spearmanr  # Slow to load, and one-hot labels do without.
+
     pairs = of_features[np.triu_indices(len(of_features), 1)]
     return spearmanr(pairs, of_labels).statistic if np.ptp(pairs) else np.nan
 

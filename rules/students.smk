@@ -1,4 +1,4 @@
-# Students. A training job makes a cohort; each student is then evaluated and stored on its own.
+# Students. A job trains a cohort, another evaluates it; each student is then stored on its own.
 
 
 rule train_students:
@@ -24,12 +24,40 @@ rule train_students:
         "../workflow_scripts/train_students.py"
 
 
-# The inputs beyond the first three are not read: what a student is made from is listed here so that
-# a change redoes it, though the folder that it was trained in is gone.
-rule evaluate_student:
+# Its folder stays where a student failed, while that of the training is gone: what that was made from
+# is listed here too, so that a change trains again.
+rule evaluate_students:
+    input:
+        unpack(lambda wc: RUN.inputs(members(wc))),
+        cohort="<results>/students/{target}/.cohorts/seed{replicate}/{cohort}",
+        labels="<results>/data/{target}/labels.csv",
+    output:
+        temp(directory("<results>/students/{target}/.cohorts/evaluated/seed{replicate}/{cohort}")),
+    log:
+        "<results>/logs/evaluate_students/{target}-seed{replicate}-{cohort}.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+        in_group=1,
+    params:
+        code=code_of("train_students", "evaluate_students"),
+        training=lambda wc: RUN.cohort(wc.target, wc.replicate, wc.cohort).as_params(),
+        jobs=lambda wc: [RUN.jobs.evaluation(row).as_params() for row in members(wc)],
+    script:
+        "../workflow_scripts/evaluate_students.py"
+
+
+# A job a student, so that one that failed fails alone; no Python, so that thousands take no time. The
+# inputs beyond the cohort are not read: what a student is made from is listed here so that a change
+# redoes it, though the folders that it was trained and evaluated in are gone. Its metrics come last:
+# a folder that has them is a finished student.
+rule store_student:
     input:
         unpack(lambda wc: RUN.inputs([student(wc)])),
-        cohort=lambda wc: RUN.paths.cohort(wc.target, wc.replicate, student(wc).cohort),
+        cohort=lambda wc: RUN.paths.evaluated(wc.target, wc.replicate, student(wc).cohort),
         labels="<results>/data/{target}/labels.csv",
     output:
         metrics="<results>/students/{target}/{recipe}/seed{replicate}/metrics.json",
@@ -37,7 +65,7 @@ rule evaluate_student:
         predictions="<results>/students/{target}/{recipe}/seed{replicate}/predictions.csv",
         model="<results>/students/{target}/{recipe}/seed{replicate}/model.safetensors",
     log:
-        "<results>/logs/evaluate_student/{target}-seed{replicate}-{recipe}.log",
+        "<results>/logs/store_student/{target}-seed{replicate}-{recipe}.log",
     conda:
         "../envs/distillweighted.yaml"
     threads: 1
@@ -47,12 +75,25 @@ rule evaluate_student:
         in_group=1,
     params:
         code=lambda wc: code_of(
-            "train_students", "evaluate_student", uses=RUN.jobs.objective_modules(student(wc))
+            "train_students", "evaluate_students", uses=RUN.jobs.objective_modules(student(wc))
         ),
         job=lambda wc: RUN.jobs.evaluation(student(wc)).as_params(),
         settings=lambda wc: RUN.jobs.training_facts(student(wc)),
-    script:
-        "../workflow_scripts/evaluate_student.py"
+    shell:
+        """
+        folder={input.cohort:q}/{wildcards.recipe:q}
+        exec 2>{log:q}
+        if [ ! -e "$folder/metrics.json" ]; then
+            cat "$folder/failed.txt" >&2 || echo "error: a kill came while" {input.cohort:q} \
+                "was being removed. Remove the rest of it and run again" >&2
+            exit 1
+        fi
+        put() (ln -f "$1" "$2" || cp "$1" "$2")
+        put "$folder/model.safetensors" {output.model:q}
+        put "$folder/history.csv" {output.history:q}
+        put "$folder/predictions.csv" {output.predictions:q}
+        put "$folder/metrics.json" {output.metrics:q}
+        """
 
 
 rule choose_settings:

@@ -73,7 +73,7 @@ def measure(config: dict, *arguments: str) -> str:
         raise SystemExit(text[-3000:])
     shutil.rmtree(folder)
     counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
-    students, jobs = int(counts["evaluate_student"]), int(counts["total"])
+    students, jobs = int(counts["store_student"]), int(counts["total"])
     cpu = usage.ru_utime + usage.ru_stime
     # Of the largest process: Snakemake's own, or one of its jobs.
     memory = usage.ru_maxrss * 1024 / 1e9

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import compute_weights
-import evaluate_student
+import evaluate_students
 import infer_source
 import score_similarity
 import split_target
@@ -164,16 +164,25 @@ class World:
         return self.root / output
 
     def evaluate(self, trained: Path, recipe: str, **changes) -> Path:
-        """Run evaluate_student; returns the student's folder."""
+        """Evaluate a student of a trained cohort; returns the finished student's folder."""
         job = RUN.jobs.evaluation(RUN.student(TARGET, recipe, "0"))
-        evaluate_student.main(
-            replace(job, **changes),
-            trained / recipe,
-            self.labels,
-            self.data["split"],
-            self.folder(recipe),
+        truth = evaluate_students.Truth.read(self.labels, self.data["split"])
+        self.folder(recipe).mkdir(parents=True, exist_ok=True)
+        evaluate_students.evaluate(
+            replace(job, **changes), trained / recipe, truth, self.folder(recipe)
         )
         return self.folder(recipe)
+
+    def evaluate_cohort(self, trained: Path, recipes, output: str) -> Path:
+        """Run evaluate_students; returns its output folder."""
+        evaluate_students.main(
+            [RUN.jobs.evaluation(RUN.student(TARGET, recipe, "0")) for recipe in recipes],
+            trained,
+            self.labels,
+            self.data["split"],
+            self.root / output,
+        )
+        return self.root / output
 
     def weigh(self, recipe: str, similarity: Path | None = None, **changes) -> Path:
         """Run compute_weights for a recipe of the run, with changes to what it is told."""

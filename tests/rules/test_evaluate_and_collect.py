@@ -1,7 +1,8 @@
-"""Rules evaluate_student and collect_accuracy."""
+"""Rules evaluate_students and collect_accuracy."""
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def test_the_rest_of_a_training_folder_is_an_error_that_says_what_to_do(finished
     output = finished.train("cohort1")
     (output / WEIGHTED / "training.json").unlink()
     with pytest.raises(RuntimeError, match=r"cohort1 lacks files of student .*Remove the rest"):
-        finished.evaluate(output, WEIGHTED)
+        finished.evaluate_cohort(output, [WEIGHTED], "evaluated")
 
 
 def test_accuracies_by_hand(finished):
@@ -96,16 +97,27 @@ def test_the_label_fraction_of_given_labels_is_their_true_share(finished):
     assert metrics["label_fraction"] == 18 / 60
 
 
-def test_a_failed_student_says_why_and_what_to_do(world):
-    trained = world.root / "cohort0"
-    (trained / WEIGHTED).mkdir(parents=True)
+def test_a_failed_student_says_why_and_what_to_do_and_others_are_evaluated(finished):
+    trained = finished.train("cohort1")
+    shutil.rmtree(trained / WEIGHTED)
+    (trained / WEIGHTED).mkdir()
     (trained / WEIGHTED / "failed.txt").write_text("the loss is nan by step 5")
-    with pytest.raises(RuntimeError, match="the loss is nan by step 5") as error:
-        world.evaluate(trained, WEIGHTED)
-    message = str(error.value)
-    assert f"student {WEIGHTED} of target lesions_b, seed 0 was not trained" in message
-    assert f"remove {trained}" in message
-    assert not world.folder(WEIGHTED).exists()
+    path = trained / "in_transfer" / "predictions.csv"
+    path.unlink()  # a link to the finished student's
+    path.write_text("image,predicted\n")
+    recipes = [WEIGHTED, "in_transfer", "distill_single-alexnet_tiny_latin"]
+    output = finished.evaluate_cohort(trained, recipes, "evaluated")
+    message = (output / WEIGHTED / "failed.txt").read_text()
+    assert f"error: student {WEIGHTED} of target lesions_b, seed 0 was not trained" in message
+    assert "the loss is nan by step 5\nOther students are unaffected" in message
+    assert f"remove {output}\n" in message
+    damaged = (output / "in_transfer" / "failed.txt").read_text()
+    assert "student in_transfer of target lesions_b, seed 0 was not evaluated" in damaged
+    assert not (output / WEIGHTED / "metrics.json").exists()
+    assert not (output / "in_transfer" / "metrics.json").exists()
+    assert read_metrics(output / recipes[2])["accuracy"] == pytest.approx(
+        read_metrics(finished.folder(recipes[2]))["accuracy"]
+    )
 
 
 def test_a_test_image_without_a_label_is_an_error(finished):

@@ -87,8 +87,8 @@ def test_the_plugin_submits_every_job(run):
         "split_target": 1,
         # The weights of the target's only seed; eleven students in one group.
         "weights_compute_weights_score_similarity": 1,
-        "train_students": 4,
-        "evaluation_evaluate_student": 1,
+        "train_students": 3,
+        "evaluation_evaluate_students_store_student": 1,
         "collect_accuracy": 1,
         "table1_accuracy": 1,
         "table2_correlation": 1,
@@ -102,7 +102,7 @@ def test_jobs_ask_for_what_their_rules_say(run):
     training = asked["rule_train_source_wildcards_alexnet_tiny_lesions_a"]
     assert training["TresPerJob"] == "gres:gpu:1"
     assert training["MinMemoryNode"] == "1516M" and training["TimeLimit"] == "00:10:00"
-    evaluation = asked["rule_evaluation_evaluate_student"]
+    evaluation = asked["rule_evaluation_evaluate_students_store_student"]
     # Eleven students, two at a time, ten minutes each.
     assert evaluation["NumCPUs"] == "2" and evaluation["MinMemoryNode"] == "2000M"
     assert evaluation["TimeLimit"] == "01:00:00"

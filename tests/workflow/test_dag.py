@@ -120,7 +120,7 @@ def test_a_new_p_trains_only_the_new_student_and_a_removed_one_comes_out_the_sam
 
 def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):
     """Training is then forced; inputs that are `ancient` and there would not hand that on."""
-    names = ("distill_single-0", "distill_weighted-0", "others-0", "others-1")
+    names = ("distill_single-0", "others-0", "others-1")
     folders = [finished.results / f"students/lesions_b/.cohorts/seed0/{name}" for name in names]
     metrics = finished.results / "students/lesions_b/in_transfer/seed0/metrics.json"
     metrics.rename(metrics.with_suffix(".aside"))
@@ -133,8 +133,24 @@ def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished
         for folder in folders:
             folder.rmdir()
     assert planned["train_students"] == len(folders)
-    assert planned["evaluate_student"] == len(STUDENTS)
+    assert planned["store_student"] == len(STUDENTS)
     assert planned["collect_accuracy"] == 1
+
+
+def test_a_change_trains_again_though_a_failure_left_the_evaluated_cohort(finished):
+    """The folder of the training is gone then; the other one was made from old things."""
+    folder = finished.results / "students/lesions_b/.cohorts/evaluated/seed0/others-0"
+    folder.mkdir(parents=True)
+    config = copy.deepcopy(CONFIG)
+    config["training"]["lambda"] = 0.5
+    finished.configure(config)
+    try:
+        planned = finished.plan("students")
+    finally:
+        finished.configure(CONFIG)
+        folder.rmdir()
+    assert planned["train_students"] == planned["evaluate_students"] == 3
+    assert planned["store_student"] == len(STUDENTS)
 
 
 def test_another_checkpoint_interval_trains_nothing_again(finished):
@@ -209,7 +225,7 @@ def test_cohort_one_is_a_job_a_student(fresh):
     config["training"]["cohort"] = 1
     fresh.configure(config)
     planned = fresh.plan("students")
-    assert planned["train_students"] == planned["evaluate_student"] == len(STUDENTS)
+    assert planned["train_students"] == planned["store_student"] == len(STUDENTS)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +286,7 @@ def test_jobs_ask_for_resources_by_the_sizes_in_the_configuration(fresh):
     assert int(training["runtime"]) == 10 + round(4 * (1000 * 96 + 150) * 0.02 / 16 / 60)
     assert training["gpu"] == large["train_source"]["gpu"] == large["infer_source"]["gpu"] == "1"
     assert small["train_students"]["gpu"] == "0"
-    assert "gpu" not in large["evaluate_student"]
+    assert "gpu" not in large["store_student"]
     for rule in ("train_source", "infer_source", "train_students"):
         assert int(small[rule]["mem_mb"]) < int(large[rule]["mem_mb"])
 

@@ -24,7 +24,7 @@ def planned(*configs):
 @pytest.mark.parametrize("configs", GOLDEN)
 def test_the_library_plans_as_many_jobs_as_snakemake(configs):
     run, jobs = Run.read(*(ROOT / path for path in configs.split())), planned(*configs.split())
-    assert jobs["evaluate_student"] == len(run.students)
+    assert jobs["store_student"] == len(run.students)
     cohorts = {(s.target, s.replicate.name, s.cohort) for s in run.students}
     assert jobs["train_students"] == len(cohorts)
     assert jobs["infer_source"] == sum(len(run.admissible(target)) for target in run.targets)
@@ -33,7 +33,7 @@ def test_the_library_plans_as_many_jobs_as_snakemake(configs):
 
 
 def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states():
-    assert planned("config.yaml")["evaluate_student"] == 51
+    assert planned("config.yaml")["store_student"] == 51
     # 11 targets x 28 sources + 1 x 24, and 8 baselines of source architectures, with 3 seeds; in
     # the 7 other seeds the nearest source alone.
     singles = 11 * 28 + 24
@@ -41,7 +41,7 @@ def test_the_demo_and_the_mini_paper_have_the_sizes_that_the_readme_states():
     # Finite p, inverse, random weights, baselines, controls, another lambda: 10 seeds.
     expected += 10 * 12 * (7 + 1 + 1 + 3 + 4 + 1)
     assert expected == 3408
-    assert planned("configs/mini_paper.yaml")["evaluate_student"] == expected
+    assert planned("configs/mini_paper.yaml")["store_student"] == expected
 
 
 def test_the_plan_has_the_papers_counts():
@@ -52,7 +52,7 @@ def test_the_plan_has_the_papers_counts():
     assert jobs["prepare_data_set"] == jobs["split_target"] == jobs["score_similarity"] == 8
     # For each target: 204 singles in all; 7 values of p (infinity is a single), Inverse, 3 random
     # draws, transfer and FixMatch, and transfer and fine-tuning of 4 source architectures.
-    assert jobs["evaluate_student"] == 204 + 8 * (7 + 1 + 3 + 2 + 2 * 4)
+    assert jobs["store_student"] == 204 + 8 * (7 + 1 + 3 + 2 + 2 * 4)
     assert "train_source" not in jobs and "prepare_task" not in jobs
 
 
@@ -67,13 +67,13 @@ def test_the_plan_has_the_papers_counts():
 )
 def test_the_supplements_plans(addition, singles, others):
     jobs = planned("configs/paper.yaml", f"configs/supplement/{addition}.yaml")
-    assert jobs["evaluate_student"] == singles + others
+    assert jobs["store_student"] == singles + others
     assert jobs["infer_source"] == 204  # label fractions share the sources' outputs
 
 
 def test_less_memory_trains_the_same_students_one_by_one():
     jobs = planned("configs/paper.yaml", "configs/supplement/less_memory.yaml")
-    assert jobs["train_students"] == jobs["evaluate_student"] == 372
+    assert jobs["train_students"] == jobs["store_student"] == 372
 
 
 def test_trained_sources_start_from_imagenet():

@@ -148,7 +148,7 @@ def plan_after(workflow, section, key, value):
 
 MAKES_DATA = {"prepare_task", "prepare_data_set", "split_target"}
 MAKES_SOURCES = {"train_source", "load_source"}
-STUDENTS = {"train_students", "evaluate_student", "collect_accuracy"}
+STUDENTS = {"train_students", "store_student", "collect_accuracy"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ STUDENTS = {"train_students", "evaluate_student", "collect_accuracy"}
          {"prepare_data_set", "split_target", "load_source"}),
         ("probe", "size", 40, {"score_similarity": 1, "compute_weights": 3},
          MAKES_DATA | MAKES_SOURCES | {"infer_source"}),
-        ("training", "lambda", 0.5, {"train_students": 3, "evaluate_student": 6},
+        ("training", "lambda", 0.5, {"train_students": 2, "store_student": 6},
          MAKES_DATA | MAKES_SOURCES | {"infer_source", "score_similarity", "compute_weights"}),
         ("training", "label_fraction", 0.4, {"split_target": 1, "score_similarity": 1},
          MAKES_SOURCES | {"prepare_task", "prepare_data_set", "infer_source"}),

@@ -53,10 +53,6 @@ class Method:
     """For a control: what it leaves out of DistillWeighted, in words. It tells where an effect
     comes from; it is never deployed, and has the learning rate of DistillWeighted."""
 
-    apart: bool = False
-    """Whether its students are trained in a process without those of other methods, so that asking
-    for it moves none of them to another one."""
-
     sums_up: str | None = None
     """For a method that trains nothing: which students it is read from, in words."""
 
@@ -112,14 +108,12 @@ METHODS: dict[str, Method] = {
             head="prototypes",
             switch="methods.distill_prototypes",
             variants="default_p",
-            apart=True,
         ),
         Method(
             "probe_labels",
             "Labels of the linear probe",
             objective="probe_labels",
             switch="baselines.probe_labels",
-            apart=True,
         ),
         Method(
             "control_pass_through",
@@ -130,7 +124,6 @@ METHODS: dict[str, Method] = {
             control="lambda is 1: unlabelled images pass through the network, nothing is distilled",
             switch="controls.pass_through",
             variants="default_p",
-            apart=True,
         ),
         Method(
             "control_labeled_batch",
@@ -138,7 +131,6 @@ METHODS: dict[str, Method] = {
             objective="labeled_batch",
             control="only the labelled images of a step of distillation, a third of its images",
             switch="controls.labeled_batch",
-            apart=True,
         ),
         Method(
             "control_random_head",
@@ -149,7 +141,6 @@ METHODS: dict[str, Method] = {
             control="each source's classifier is a random one, as sharp as its own",
             switch="controls.random_head",
             variants="default_p",
-            apart=True,
         ),
         Method(
             "control_shuffled_labels",
@@ -160,7 +151,6 @@ METHODS: dict[str, Method] = {
             control="the pseudo-labels of other images than those that are seen",
             switch="controls.shuffled_labels",
             variants="default_p",
-            apart=True,
         ),
         Method(
             "finetune_selected_source",

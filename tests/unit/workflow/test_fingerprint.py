@@ -240,7 +240,7 @@ WITHOUT_TORCH = [
     "compute_weights",
     "score_similarity",
     "split_target",
-    "evaluate_student",
+    "evaluate_students",
     "prepare_task",
     "collect_accuracy",
     "comparison_with_paper",
@@ -306,7 +306,7 @@ for student in run.students:
     job = run.cohort(student.target, student.replicate.name, student.cohort)
     codes |= {f"train {s.recipe}": s.code for s in job.students}
     uses = run.jobs.objective_modules(student)
-    codes[f"evaluate {student.recipe.name}"] = code_of("evaluate_student", uses=uses)
+    codes[f"evaluate {student.recipe.name}"] = code_of("evaluate_students", uses=uses)
 for name, model in run.models.items():
     rule = "train_source" if model.origin == "trained" else "load_source"
     codes[f"{rule} {name}"] = code_of(rule, uses=[run.origin(name).module])

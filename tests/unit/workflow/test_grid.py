@@ -383,12 +383,11 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
     sizes = Counter((target, seed, cohort) for (target, seed, _), cohort in cohorts.items())
     size = config["training"]["cohort"]
     assert max(sizes.values(), default=0) <= size
-    # Full but for the last of each kind: three kinds of students, two that stay apart, four
-    # controls, and other lambdas.
+    # Full but for the last of each kind: single sources, and all others.
     for target in config["targets"]:
         seed = str(config["seeds"][0])
         partial = [n for (t, s, _), n in sizes.items() if (t, s) == (target, seed) and n < size]
-        assert len(partial) <= 10
+        assert len(partial) <= 2
     # The same in every seed, so that a seed more changes nothing.
     for (target, _, recipe), cohort in cohorts.items():
         assert all(cohorts[target, str(seed), recipe] == cohort for seed in config["seeds"])
@@ -397,7 +396,9 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
         longer = copy.deepcopy(config)
         longer["methods"]["distill_weighted"].append(added)
         later = cohorts_of(longer)
-        assert {key: later[key] for key in cohorts} == cohorts
+        # The default p may come with students for the effect of lambda.
+        if added != config["methods"]["default_p"]:
+            assert {key: later[key] for key in cohorts} == cohorts
         trained = not (math.isinf(added) and config["methods"]["distill_single"])
         # The effect of lambda is that on the default p.
         new = {r for _, _, r in set(later) - set(cohorts) if "-lambda" not in r}
@@ -408,8 +409,7 @@ def test_cohort_sizes_of_the_paper() -> None:
     students = grid.student_grid(make_config())
     isic = Counter(students.loc[students["target"] == "isic", "cohort"])
     assert [isic[f"distill_single-{i}"] for i in range(5)] == [8, 8, 8, 4, 0]
-    assert isic["distill_weighted-0"] == 3
-    assert (isic["others-0"], isic["others-1"]) == (8, 5)
+    assert (isic["others-0"], isic["others-1"], len(isic)) == (8, 8, 6)
     alone = grid.student_grid(make_config(training__cohort=1))
     assert (alone["cohort"] == alone["recipe"]).all()
 
@@ -426,33 +426,39 @@ def test_a_method_more_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = students[students["method"].isin(["once", "often"]) & (students["target"] == "isic")]
     # Infinity too: it is no single-source student, which is trained otherwise.
     assert mine["recipe"].tolist() == ["once-p12", "often-p1", "often-pinf"]
-    assert mine["cohort"].tolist() == ["others-0", "often-0", "often-0"]
+    assert mine["cohort"].tolist() == ["others-0", "others-2", "others-2"]
     assert set(mine["recipe"]) <= set(recipes.weight_recipes(config))
     off = {**config, "methods": {**config["methods"], "once": False, "often": []}}
     assert set(students["recipe"]) - set(grid.student_grid(off)["recipe"]) == set(mine["recipe"])
 
 
-def test_methods_that_are_not_the_papers_are_asked_for_and_move_no_student() -> None:
+def assert_same_students(left: pd.DataFrame, right: pd.DataFrame) -> None:
+    """All but which of them share a process, on which no result depends."""
+    left, right = (students.drop(columns="cohort") for students in (left, right))
+    pd.testing.assert_frame_equal(left.reset_index(drop=True), right)
+
+
+def test_methods_that_are_not_the_papers_are_asked_for_and_change_no_student() -> None:
     config = make_config()
     more = make_config(methods__distill_prototypes=True, baselines__probe_labels=True)
     before, after = grid.student_grid(config), grid.student_grid(more)
     added = after[after["method"].isin(["distill_prototypes", "probe_labels"])]
-    pd.testing.assert_frame_equal(after.drop(added.index).reset_index(drop=True), before)
+    assert_same_students(after.drop(added.index), before)
     isic = added[added["target"] == "isic"]
     assert isic["recipe"].tolist() == ["distill_prototypes-p12", "probe_labels"]
-    assert isic["cohort"].tolist() == ["distill_prototypes-0", "probe_labels-0"]
+    assert isic["cohort"].str.startswith("others-").all()
     assert isic["student"].tolist() == ["mobilenetv3", "mobilenetv3"]
     stored = recipes.weight_recipes(more)
     assert stored.pop("distill_prototypes-p12") == Recipe("distill_prototypes", p=12.0)
     assert stored == recipes.weight_recipes(config)
 
 
-def test_controls_are_asked_for_one_by_one_and_move_no_student() -> None:
+def test_controls_are_asked_for_one_by_one_and_change_no_student() -> None:
     config = make_config()
     more = make_config(controls=dict.fromkeys(CONTROLS, True))
     before, after = grid.student_grid(config), grid.student_grid(more)
     added = after[after["method"].str.startswith("control_")]
-    pd.testing.assert_frame_equal(after.drop(added.index).reset_index(drop=True), before)
+    assert_same_students(after.drop(added.index), before)
     isic = added[added["target"] == "isic"]
     assert isic["recipe"].tolist() == [
         "control_pass_through-p12",

@@ -54,8 +54,8 @@ def test_the_papers_run(paper):
 
 
 def test_what_a_cohort_is_told(paper):
-    others = [paper.cohort("cub200", "0", f"others-{i}") for i in range(4)]
-    assert [len(job.students) for job in others] == [4, 4, 4, 2]
+    others = [paper.cohort("cub200", "0", f"others-{i}") for i in range(6)]
+    assert [len(job.students) for job in others] == [4, 4, 4, 4, 4, 1]
     recipes = {student.recipe: student for job in others for student in job.students}
     job = others[0]
     assert (job.target, job.seed, job.image_size) == ("cub200", 0, 224)
@@ -241,7 +241,9 @@ def own_methods(**changes):
 
 def test_what_the_methods_that_are_not_the_papers_are_told():
     run = own_methods()
-    (prototypes,) = (job := run.cohort("lesions_b", "0", "distill_prototypes-0")).students
+    job = run.cohort("lesions_b", "0", "others-0")
+    students = {student.recipe: student for student in job.students}
+    prototypes = students["distill_prototypes-p12"]
     assert (prototypes.recipe, prototypes.objective) == ("distill_prototypes-p12", "distill")
     assert (prototypes.head, prototypes.source) == ("prototypes", None)
     assert prototypes.weights == "results/own/weights/lesions_b/seed0/distill_prototypes-p12.csv"
@@ -250,16 +252,15 @@ def test_what_the_methods_that_are_not_the_papers_are_told():
     weights = run.jobs.weights("lesions_b", "0", "distill_prototypes-p12")
     assert (weights.weighting, weights.p) == ("power", 12)
     assert "distill_prototypes-p12" in run.possible_weights("lesions_b")
-    (probe,) = (job := run.cohort("lesions_b", "0", "probe_labels-0")).students
+    probe = students["probe_labels"]
     assert (probe.objective, probe.head, probe.weights, probe.source) == (
         "probe_labels", None, None, None,
     )  # fmt: skip
-    assert job.sources == () and job.heads == {}
-    students = run.members("lesions_b", "0", "probe_labels-0")
-    assert run.inputs(students)["probe"] == ["results/own/probes/lesions_b/seed0.safetensors"]
-    assert run.inputs(students)["inference"] == []
-    others = run.members("lesions_b", "0", "distill_prototypes-0")
-    assert run.inputs(others)["probe"] == []
+    row = run.student("lesions_b", "probe_labels", "0")
+    assert run.inputs([row])["probe"] == ["results/own/probes/lesions_b/seed0.safetensors"]
+    assert run.inputs([row])["inference"] == []
+    row = run.student("lesions_b", "distill_prototypes-p12", "0")
+    assert run.inputs([row])["probe"] == []
 
 
 def test_heads_are_facts_of_a_students_training_only_where_they_matter():
@@ -270,7 +271,7 @@ def test_heads_are_facts_of_a_students_training_only_where_they_matter():
     for student in run.students:
         row = other.student("lesions_b", student.recipe.name, "0")
         assert run.jobs.training_facts(student) == other.jobs.training_facts(row)
-    assert other.cohort("lesions_b", "0", "distill_prototypes-0").feature_scale == 2
+    assert other.cohort("lesions_b", "0", "others-0").feature_scale == 2
 
 
 def test_heads_of_sources_are_told_to_those_who_train(monkeypatch):
@@ -280,7 +281,7 @@ def test_heads_of_sources_are_told_to_those_who_train(monkeypatch):
         name = "alexnet_tiny_latin"
         sources[name] = replace(sources[name], head="features")
         monkeypatch.setitem(run.__dict__, "sources", sources)
-        assert run.cohort("lesions_b", "0", "distill_weighted-0").heads[name] == "features"
+        assert run.cohort("lesions_b", "0", "others-0").heads[name] == "features"
 
     def facts(recipe):
         rows = [run.student("lesions_b", recipe, "0") for run in runs]

@@ -114,11 +114,9 @@ def draw_reliability(evaluation: Evaluation) -> Figure:
     bins = evaluation.bins
     width = 100 / len(bins)
     middles = width * (np.arange(len(bins)) + 0.5)
-    axes.plot([0, 100], [0, 100], color=style.GREY, linewidth=0.8, linestyle="--")
-    axes.annotate(
-        "calibrated", (14, 14), xytext=(-1, 4), textcoords="offset points", rotation=45,
-        rotation_mode="anchor", color=style.GREY, fontsize=6.5, transform_rotates_text=True,
-    )  # fmt: skip
+    axes.plot(
+        [0, 100], [0, 100], color=style.GREY, linewidth=0.8, linestyle="--", label="calibrated"
+    )
     for count, confidence, accuracy in bins[bins[:, 0] > 0]:
         ends = wilson_interval(round(accuracy * count), int(count))
         axes.plot([100 * confidence] * 2, [100 * end for end in ends], color=style.BLUE)
@@ -127,6 +125,8 @@ def draw_reliability(evaluation: Evaluation) -> Figure:
     axes.set_ylim(0, 100)
     axes.set_ylabel("Accuracy (%)")
     axes.grid()
+    # Where it is in the way of no bin: overconfident models lie below the line, others above.
+    axes.legend(loc="best")
     below.bar(middles, bins[:, 0], width=0.9 * width, color=style.SKY)
     below.set_xlabel("Confidence (%)")
     below.set_ylabel("Images")

@@ -196,15 +196,22 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
 def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe, str]]:
     """Each recipe with a cohort's name.
 
-    Cohorts are cut within a method, in the configuration's order, so that a value of p at the end
-    of the list moves no other student to another cohort.
+    A process takes seconds to start, so cohorts are full: those of single sources, and those of all
+    other students, but for the last of each. Values of p, to which most is added, come last: one at
+    the end of their list moves no other student to another cohort. Whoever is moved keeps its
+    result, which does not depend on the cohort.
     """
     seen: dict[str, int] = {}
-    for recipe in recipes:
-        several = recipe.facts.variants in ("sources", "exponents")
-        family = recipe.method if several or recipe.facts.apart else "others"
-        if recipe.lam is not None:
-            family += "-lambdas"
+    cohorts: dict[Recipe, str] = {}
+    for recipe in sorted(recipes, key=_is_exponent):
+        family = recipe.method if recipe.facts.variants == "sources" else "others"
         index = seen.get(family, 0)
         seen[family] = index + 1
-        yield recipe, recipe.name if size == 1 else f"{family}-{index // size}"
+        cohorts[recipe] = recipe.name if size == 1 else f"{family}-{index // size}"
+    for recipe in recipes:
+        yield recipe, cohorts[recipe]
+
+
+def _is_exponent(recipe: Recipe) -> bool:
+    """Whether a recipe is one of a list of exponents."""
+    return recipe.facts.variants == "exponents" and recipe.lam is None

@@ -76,6 +76,10 @@ class Paths:
         """The folder that a cohort is trained in."""
         return f"{self.results}/students/{target}/.cohorts/seed{replicate}/{cohort}"
 
+    def evaluated(self, target: str, replicate: str, cohort: str) -> str:
+        """The folder that a cohort is evaluated in."""
+        return f"{self.results}/students/{target}/.cohorts/evaluated/seed{replicate}/{cohort}"
+
     def saved_training(self, rule: str, job: str) -> str:
         """The state of an unfinished training."""
         return f"{self.results}/checkpoints/{rule}/{job}.pt"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from distillweighted.similarity.metrics.inputs import Representation
-from distillweighted.similarity.metrics.registry import METRICS, in_sharing_order
+from distillweighted.similarity.metrics.registry import METRICS
 
 
 def score_sources(
@@ -46,19 +46,20 @@ def score_sources(
     rows = []
     for source, arrays in representations.items():
         for representation, array in arrays.items():
-            possible = [m for m in metrics if representation in METRICS[m].representations]
-            prepared, scores = None, {}
-            for metric in in_sharing_order(possible):
+            prepared = None
+            for metric in metrics:
+                if representation not in METRICS[metric].representations:
+                    continue
                 try:
                     if len(array) != len(labels):
                         raise ValueError(f"{len(array)} rows for {len(labels)} labels")
-                    prepared = prepared or Representation(np.asarray(array[probe]))
-                    scores[metric] = METRICS[metric](prepared, labels[probe])
+                    prepared = prepared or Representation(array[probe])
+                    score = METRICS[metric](prepared, labels[probe])
                 except ValueError as error:
                     raise ValueError(
                         f"no {metric} score for source {source!r} ({representation}) "
                         f"on target {target!r}: {error}"
                     ) from error
-            rows += [(target, seed, source, representation, m, scores[m]) for m in possible]
+                rows.append((target, seed, source, representation, metric, score))
     columns = ["target", "seed", "source", "representation", "metric", "score"]
     return pd.DataFrame(rows, columns=columns)

@@ -25,7 +25,7 @@ from distillweighted.seeds import derive_seed
 from distillweighted.similarity.jobs import RankingJob
 from distillweighted.similarity.linear_probe import cross_validate, neighbours_correct
 from distillweighted.similarity.metrics.inputs import Representation
-from distillweighted.similarity.metrics.registry import METRICS, in_sharing_order
+from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.similarity.probe import draw_probe
 from distillweighted.sources.outputs import load_inference
 from distillweighted.tasks.splits import SplitRows
@@ -132,8 +132,9 @@ def rank_sources(
             cost = [math.nan if known[k] is None else known[k] for k in ("gmacs", "parameters")]
             for name in asked.representations:
                 values = Representation(outputs[name][rows.labeled][probe])
-                possible = [m for m in asked.metrics if name in METRICS[m].representations]
-                for metric in in_sharing_order(possible):
+                for metric in asked.metrics:
+                    if name not in METRICS[metric].representations:
+                        continue
                     try:
                         scores = _scores(metric, values, labels[probe], halves)
                     except ValueError as error:

@@ -7,8 +7,8 @@ import numpy as np
 from distillweighted.similarity.metrics.inputs import (
     Representation,
     checked_inputs,
-    class_numbers,
     kernel_norm,
+    one_hot,
 )
 
 Margins = tuple[np.ndarray, np.ndarray]
@@ -36,52 +36,29 @@ def cka(
             one class only, or features that are the same for every image.
     """
     representation, labels = checked_inputs(features, labels, min_samples=4 if debiased else 3)
-    classes = class_numbers(labels)
-    if not np.ptp(labels if classes is None else classes, axis=0).any():
+    y = one_hot(labels)
+    if not np.ptp(y, axis=0).any():
         raise ValueError("the labels of the probe do not tell samples apart: one class only")
-    if not np.ptp(representation.features, axis=0).any():
+    if not np.ptp(representation.scaled, axis=0).any():
         raise ValueError("the features are the same for every sample")
-    k = representation.kernel
-    kl, ll, l_diagonal = (
-        _of_multi_hot(k.features, labels) if classes is None else _of_classes(k.features, classes)
-    )
-    xx, yy, xy = k.norm, ll, kl
+    # Centring the columns centres the kernels; the U-statistic does not change, but loses fewer
+    # digits to cancellation.
+    y = y - y.mean(axis=0)
+    k, product = representation.kernel, representation.kernel.features.T @ y
+    xx, yy, xy = k_norm, l_norm, _ = k.norm, kernel_norm(y), float(np.vdot(product, product))
     if debiased:
-        # The labels' centred kernel has rows that sum to 0.
-        of_k, of_l = (k.diagonal, k.row_sums - k.diagonal), (l_diagonal, -l_diagonal)
+        l_diagonal = np.einsum("ij,ij->i", y, y)
+        of_k = k.diagonal, k.row_sums - k.diagonal
+        of_l = l_diagonal, y @ y.sum(axis=0) - l_diagonal
         xx, yy, xy = (
-            _unbiased(k.norm, of_k, of_k),
-            _unbiased(ll, of_l, of_l),
-            _unbiased(kl, of_k, of_l),
+            _unbiased(xx, of_k, of_k),
+            _unbiased(yy, of_l, of_l),
+            _unbiased(xy, of_k, of_l),
         )
     # Never negative, and rounding noise where the U-centred kernel vanishes.
-    if xx <= 1e-12 * k.norm or yy <= 1e-12 * ll:
+    if xx <= 1e-12 * k_norm or yy <= 1e-12 * l_norm:
         raise ValueError("debiased CKA is undefined: a kernel has no variance off its diagonal")
     return float(np.clip(xy / (np.sqrt(xx) * np.sqrt(yy)), -1, 1))
-
-
-def _of_classes(x: np.ndarray, classes: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """<K, L>, <L, L> and the diagonal of L, for centred x [n, d] and classes 0, 1, ... [n].
-
-    K = X X^T; L is the centred kernel of the one-hot labels. With n_c images of class c, <K, L> is
-    the sum of |sum of x in c|^2, and <L, L> is sum n_c^2 - 2 sum n_c^3 / n + (sum n_c^2)^2 / n^2.
-    """
-    n, sizes = len(x), np.bincount(classes)
-    by_class = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
-    sums = np.array([x[rows].sum(axis=0) for rows in by_class])
-    # What is left of the mean of x by rounding, which centred labels do not see.
-    sums -= np.outer(sizes / n, sums.sum(axis=0))
-    squares, cubes = (sum(int(size) ** power for size in sizes) for power in (2, 3))
-    norm = (n * n * squares - 2 * n * cubes + squares**2) / n**2
-    diagonal = 1 - 2 * sizes[classes] / n + squares / n**2
-    return float(np.vdot(sums, sums)), norm, diagonal
-
-
-def _of_multi_hot(x: np.ndarray, labels: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """The same for multi-hot labels [n, c]."""
-    y = labels - labels.mean(axis=0)
-    product = x.T @ y
-    return float(np.vdot(product, product)), kernel_norm(y), np.einsum("ij,ij->i", y, y)
 
 
 def _unbiased(product: float, of_k: Margins, of_l: Margins) -> float:

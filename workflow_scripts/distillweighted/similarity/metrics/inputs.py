@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,7 @@ class Representation:
     """What a source gives of the images of a probe, with what the metrics share of it.
 
     Every metric takes one in the place of its features. It keeps the correlations between the
-    images, `[n, n]`, of which it holds one matrix at a time; the part of some of the images takes
-    its correlations out of those of the whole, if the whole has them.
+    images `[n, n]`, one matrix at a time; some of the images take theirs out of the whole's.
     """
 
     def __init__(self, features: np.ndarray) -> None:
@@ -36,9 +36,6 @@ class Representation:
         self.features = np.asarray(features, dtype=np.float64)
         """Float64, in the scale that they came in."""
         self._whole: tuple[Representation, np.ndarray] | None = None
-        self._extremes: tuple[np.ndarray, np.ndarray] | None = None
-        self._scaled: np.ndarray | None = None
-        self._kernel: Kernel | None = None
         self._correlations: tuple[tuple, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -54,30 +51,28 @@ class Representation:
         part._whole = self, rows
         return part
 
-    def check_finite(self) -> None:
-        """Raise a ValueError that names rows with NaN or infinity."""
-        bad = ~np.isfinite(self.extremes).all(axis=0)
-        if bad.any():
-            raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
-
-    @property
-    def extremes(self) -> tuple[np.ndarray, np.ndarray]:
-        """The smallest and the largest feature of each row `[n]`; NaN where one is."""
-        if self._extremes is None:
-            self._extremes = self.features.min(axis=1), self.features.max(axis=1)
-        return self._extremes
-
-    @property
+    @cached_property
     def scaled(self) -> np.ndarray:
         """The features, huge or tiny ones by a power of two near 1, for what has no scale.
 
         A power of two is exact, and squares and their sums stay finite.
         """
-        if self._scaled is None:
-            exponent = int(np.frexp(np.abs(self.extremes).max())[1])
-            moderate = abs(exponent) < 64
-            self._scaled = self.features if moderate else np.ldexp(self.features, -exponent)
-        return self._scaled
+        exponent = int(np.frexp(np.abs(self.features).max())[1])
+        return self.features if abs(exponent) < 64 else np.ldexp(self.features, -exponent)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The centred kernel of the scaled features."""
+        x = self.scaled - self.scaled.mean(axis=0)
+        diagonal = np.einsum("ij,ij->i", x, x)
+        return Kernel(x, diagonal, x @ x.sum(axis=0), kernel_norm(x))
+
+    def projected(self, standardize: bool, pca_dims: int | None) -> np.ndarray:
+        """The scaled features, with what `parc` may do to them first."""
+        features = self.scaled
+        if pca_dims is not None:
+            features = _principal_components(features, pca_dims)
+        return _standardized(features) if standardize else features
 
     def correlations(self, *, standardize: bool = False, pca_dims: int | None = None) -> np.ndarray:
         """Pearson correlations between the rows `[n, n]`; see `parc` for the options.
@@ -88,76 +83,30 @@ class Representation:
         asked = standardize, pca_dims
         if self._correlations is None or self._correlations[0] != asked:
             self._correlations = None  # The old ones go before the new ones come.
-            if asked == (False, None) and self._whole is not None and self._whole[0]._at_hand():
-                # A correlation is of its two rows alone.
-                whole, rows = self._whole
-                found = whole.correlations()[np.ix_(rows, rows)]
+            of_whole = self._whole and self._whole[0]._correlations
+            if asked == (False, None) and of_whole and of_whole[0] == asked:
+                # A correlation is of its two rows alone; what `parc` may do first is of all rows.
+                found = of_whole[1][np.ix_(self._whole[1], self._whole[1])]
             else:
-                projected = self.projected(standardize, pca_dims)
-                ours = projected is not self.scaled
-                found = _row_correlations(projected, out=projected if ours else None)
+                found = _row_correlations(self.projected(standardize, pca_dims))
             self._correlations = asked, found
         return self._correlations[1]
-
-    @property
-    def kernel(self) -> Kernel:
-        """The centred kernel of the scaled features.
-
-        Where there are more features than images, its norm comes from the correlations if they
-        are at hand, for a small part of the time.
-        """
-        if self._kernel is None:
-            x = self.scaled - self.scaled.mean(axis=0)
-            diagonal = np.einsum("ij,ij->i", x, x)
-            norm = None
-            if x.shape[1] > len(x) and self._at_hand():
-                norm = self._norm_from_correlations(diagonal.sum())
-            norm = kernel_norm(x) if norm is None else norm
-            self._kernel = Kernel(x, diagonal, x @ x.sum(axis=0), norm)
-        return self._kernel
-
-    def _at_hand(self) -> bool:
-        """Whether the correlations of the features as they are need no product of features."""
-        if self._correlations is not None and self._correlations[0] == (False, None):
-            return True
-        return self._whole is not None and self._whole[0]._at_hand()
-
-    def _norm_from_correlations(self, trace: float) -> float | None:
-        """<K, K> of a kernel with this trace; None where digits would be lost.
-
-        With means m and lengths s of the rows less their means, and correlations C, X X^T is
-        s s^T * C + d m m^T before its rows and columns are centred.
-        """
-        n, d = self.scaled.shape
-        if np.vdot(self.scaled, self.scaled) > 100 * trace:
-            return None
-        means = self.scaled.mean(axis=1)
-        lengths = np.linalg.norm(self.scaled - means[:, None], axis=1)
-        means = np.sqrt(d) * (means - means.mean())
-        correlations, norm = self.correlations(), 0.0
-        of_rows = lengths * (correlations @ lengths) / n
-        for start in range(0, n, 32):
-            rows = slice(start, start + 32)
-            block = correlations[rows] * lengths
-            block *= lengths[rows, None]
-            block -= of_rows
-            block -= (of_rows[rows] - of_rows.mean())[:, None]
-            block += np.outer(means[rows], means)
-            norm += float(np.vdot(block, block))
-        return norm
-
-    def projected(self, standardize: bool, pca_dims: int | None) -> np.ndarray:
-        """The scaled features, with what `parc` may do to them first."""
-        features = self.scaled
-        if pca_dims is not None:
-            features = _principal_components(features, pca_dims)
-        return _standardized(features) if standardize else features
 
 
 def checked_inputs(
     features: np.ndarray | Representation, labels: np.ndarray, *, min_samples: int
 ) -> tuple[Representation, np.ndarray]:
-    """Return features as a representation, and labels as integers, or say what is wrong."""
+    """Return features as a representation, and labels as integers, or say what is wrong.
+
+    Args:
+        features: `[n, d]`, in whatever scale: a metric that has none takes `scaled` of the result.
+        labels: integer classes `[n]`, or multi-hot zeros and ones `[n, c]`.
+        min_samples: the fewest images that the metric is defined for.
+
+    Raises:
+        ValueError: shapes that do not match, too few images, NaN or infinity, or labels that are
+            neither integers nor multi-hot.
+    """
     if not isinstance(features, Representation):
         features = Representation(features)
     shape, labels = features.features.shape, np.asarray(labels)
@@ -169,7 +118,9 @@ def checked_inputs(
         )
     if len(features) < min_samples:
         raise ValueError(f"{len(features)} samples: at least {min_samples} are needed")
-    features.check_finite()
+    bad = ~np.isfinite(features.features).all(axis=1)
+    if bad.any():
+        raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
     if labels.ndim == 2 and not np.isin(labels, (0, 1)).all():
         raise ValueError("multi-hot labels [n, c] must be zeros and ones")
     if labels.ndim == 1 and labels.dtype.kind not in "iub":
@@ -206,8 +157,7 @@ def class_numbers(labels: np.ndarray) -> np.ndarray | None:
 
 def without_constant_rows(features: np.ndarray) -> np.ndarray:
     """The features, where every row has a correlation with others."""
-    low, high = features.min(axis=1), features.max(axis=1)
-    constant = high - low <= 1e-12 * np.maximum(-low, high)
+    constant = np.ptp(features, axis=1) <= 1e-12 * np.abs(features).max(axis=1)
     if constant.any():
         raise ValueError(
             f"constant features, whose correlation is undefined: {name_rows(constant)}"
@@ -215,23 +165,19 @@ def without_constant_rows(features: np.ndarray) -> np.ndarray:
     return features
 
 
-def _row_correlations(features: np.ndarray, *, out: np.ndarray | None) -> np.ndarray:
-    """Pearson correlations of rows [n, n]; `out` takes the rows less their means [n, d]."""
+def _row_correlations(features: np.ndarray) -> np.ndarray:
+    """Pearson correlations of rows `[n, n]`."""
     features = without_constant_rows(features)
-    rows = np.subtract(features, features.mean(axis=1, keepdims=True), out=out)
+    rows = features - features.mean(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows @ rows.T
 
 
 def _standardized(features: np.ndarray) -> np.ndarray:
-    mean = features.mean(axis=0)
-    centred = features - mean
-    std = np.sqrt(np.square(centred).sum(axis=0) / len(features))
+    mean, std = features.mean(axis=0), features.std(axis=0)
     # A constant column has a spread of rounding noise: leave it at zero, do not blow it up.
     constant = std <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
-    centred /= np.where(constant, 1, std)
-    centred[:, constant] = 0
-    return centred
+    return np.where(constant, 0, (features - mean) / np.where(constant, 1, std))
 
 
 def _principal_components(features: np.ndarray, dims: int) -> np.ndarray:

@@ -8,7 +8,7 @@ nothing again.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +40,6 @@ class Metric:
 
     representations: tuple[str, ...] = REPRESENTATIONS
     """What it can be computed of."""
-
-    standardizes: bool = False
-    """Whether it standardises features first. Those that do are computed after those that do not,
-    which share one matrix of correlations."""
 
     can_weight: bool = True
     """Whether eq. 5 may weight by it: that needs scores above 0 for similar sources."""
@@ -78,19 +74,12 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("parc", "parc", "parc"),
         # The public code's ways to compute it, of which any may be what the paper used.
-        Metric("parc_standardized", "parc", "parc", {"standardize": True}, standardizes=True),
-        Metric(
-            "parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}, standardizes=True
-        ),
+        Metric("parc_standardized", "parc", "parc", {"standardize": True}),
+        Metric("parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}),
         Metric("parc_published", "parc", "parc", {"standardize": True, "published_rounding": True}),
-        Metric("rsa", "parc", "rsa", standardizes=True),
+        Metric("rsa", "parc", "rsa"),
         Metric("cka", "cka", "cka"),
         Metric("cka_debiased", "cka", "cka", {"debiased": True}),
     )
 }
 """Every metric by name."""
-
-
-def in_sharing_order(metrics: Iterable[str]) -> list[str]:
-    """Names of metrics, in the order in which the fewest matrices are computed."""
-    return sorted(metrics, key=lambda name: METRICS[name].standardizes)

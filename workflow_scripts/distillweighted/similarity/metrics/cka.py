@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from distillweighted.similarity.metrics.inputs import (
+    Kernel,
     Representation,
     checked_inputs,
-    kernel_norm,
     one_hot,
 )
-
-Margins = tuple[np.ndarray, np.ndarray]
 
 
 def cka(
@@ -43,37 +41,23 @@ def cka(
         raise ValueError("the features are the same for every sample")
     # Centring the columns centres the kernels; the U-statistic does not change, but loses fewer
     # digits to cancellation.
-    y = y - y.mean(axis=0)
-    k, product = representation.kernel, representation.kernel.features.T @ y
-    xx, yy, xy = k_norm, l_norm, _ = k.norm, kernel_norm(y), float(np.vdot(product, product))
+    k, el = representation.kernel, Kernel.of(y)
+    product = k.features.T @ el.features
+    kl, kk, ll = float(np.vdot(product, product)), k.norm, el.norm
     if debiased:
-        l_diagonal = np.einsum("ij,ij->i", y, y)
-        of_k = k.diagonal, k.row_sums - k.diagonal
-        of_l = l_diagonal, y @ y.sum(axis=0) - l_diagonal
-        xx, yy, xy = (
-            _unbiased(xx, of_k, of_k),
-            _unbiased(yy, of_l, of_l),
-            _unbiased(xy, of_k, of_l),
-        )
+        kl, kk, ll = _unbiased(kl, k, el), _unbiased(kk, k, k), _unbiased(ll, el, el)
     # Never negative, and rounding noise where the U-centred kernel vanishes.
-    if xx <= 1e-12 * k_norm or yy <= 1e-12 * l_norm:
+    if kk <= 1e-12 * k.norm or ll <= 1e-12 * el.norm:
         raise ValueError("debiased CKA is undefined: a kernel has no variance off its diagonal")
-    return float(np.clip(xy / (np.sqrt(xx) * np.sqrt(yy)), -1, 1))
+    return float(np.clip(kl / (np.sqrt(kk) * np.sqrt(ll)), -1, 1))
 
 
-def _unbiased(product: float, of_k: Margins, of_l: Margins) -> float:
-    """n (n - 3) times the U-statistic of HSIC: Song et al.'s eq. 5 for the kernels K and L.
-
-    Args:
-        product: <K, L>.
-        of_k: The diagonal of K, and the sums of its rows off the diagonal.
-        of_l: Those of L.
-    """
-    (k_diagonal, k_sums), (l_diagonal, l_sums) = of_k, of_l
-    n = len(k_sums)
+def _unbiased(product: float, k: Kernel, el: Kernel) -> float:
+    """n (n - 3) times the U-statistic of HSIC: Song et al.'s eq. 5, from <K, L> and its margins."""
+    n, k_sums, l_sums = len(k.diagonal), k.row_sums - k.diagonal, el.row_sums - el.diagonal
     return float(
         product
-        - k_diagonal @ l_diagonal
+        - k.diagonal @ el.diagonal
         + k_sums.sum() * l_sums.sum() / ((n - 1) * (n - 2))
         - 2 * (k_sums @ l_sums) / (n - 2)
     )

@@ -23,6 +23,15 @@ class Kernel(NamedTuple):
     norm: float
     """<K, K>."""
 
+    @classmethod
+    def of(cls, features: np.ndarray) -> Kernel:
+        """That of features `[n, d]`, which are centred here."""
+        x = features - features.mean(axis=0)
+        # <X X^T, X X^T> = |X^T X|^2: whichever takes fewer multiplications.
+        product = x.T @ x if x.shape[1] <= len(x) else x @ x.T
+        diagonal = np.einsum("ij,ij->i", x, x)
+        return cls(x, diagonal, x @ x.sum(axis=0), float(np.vdot(product, product)))
+
 
 class Representation:
     """What a source gives of the images of a probe, with what the metrics share of it.
@@ -63,9 +72,7 @@ class Representation:
     @cached_property
     def kernel(self) -> Kernel:
         """The centred kernel of the scaled features."""
-        x = self.scaled - self.scaled.mean(axis=0)
-        diagonal = np.einsum("ij,ij->i", x, x)
-        return Kernel(x, diagonal, x @ x.sum(axis=0), kernel_norm(x))
+        return Kernel.of(self.scaled)
 
     def projected(self, standardize: bool, pca_dims: int | None) -> np.ndarray:
         """The scaled features, with what `parc` may do to them first."""
@@ -126,12 +133,6 @@ def checked_inputs(
     if labels.ndim == 1 and labels.dtype.kind not in "iub":
         raise ValueError(f"labels [n] must be integers, got {labels.dtype}")
     return features, labels.astype(np.int64)
-
-
-def kernel_norm(x: np.ndarray) -> float:
-    """<X X^T, X X^T> = |X^T X|^2, by whichever takes fewer multiplications."""
-    product = x.T @ x if x.shape[1] <= len(x) else x @ x.T
-    return float(np.vdot(product, product))
 
 
 def name_rows(mask: np.ndarray) -> str:

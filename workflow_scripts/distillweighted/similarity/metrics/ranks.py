@@ -54,10 +54,11 @@ def class_rank_correlation(keys: np.ndarray) -> float:
 
 
 def sort_in_place(values: np.ndarray) -> None:
-    """Sort whole numbers, int64 [n], in place: in parts, each of larger numbers than the one before.
+    """Sort whole numbers, int64 [n], in place.
 
-    NumPy's own sort for AVX-512 takes 55 ns a number where a processor stores selected lanes
-    slowly (AMD's Zen 4), and 10 elsewhere. This takes 25 on the former.
+    NumPy's own sort for AVX-512 takes 55 ns a number where a processor stores selected lanes slowly
+    (AMD's Zen 4). This takes half of that: it cuts the range into parts of as many numbers, and
+    puts each part in order by itself.
     """
     parts = -(-len(values) // PART)
     if parts == 1:

@@ -169,11 +169,12 @@ def test_a_representation_keeps_its_scale():
 
 
 def test_memory_is_a_few_matrices():
-    n = 1200
+    """Both rankings took 7 of n x n float64."""
+    n = 2000
     labels = np.arange(n) % 20
     features = np.random.default_rng(5).normal(size=(n, 16))
     tracemalloc.start()
     parc(features, labels)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 2.6 * 8 * n * n
+    assert peak < 2.5 * 8 * n * n

@@ -18,7 +18,7 @@ from distillweighted.similarity.metrics.ranks import class_rank_correlation
 # far below what float32 features can resolve (1e-7).
 DISTANCE_DECIMALS = 12
 
-# Distances that are made at a time, which a core's cache holds.
+# So many distances are made at a time: a core's cache holds them.
 BLOCK = 1 << 15
 
 
@@ -60,20 +60,16 @@ def parc(
     """
     representation, labels = checked_inputs(features, labels, min_samples=3)
     classes = class_numbers(labels)
-    pairs = len(labels) * (len(labels) - 1) // 2
     if classes is None:
         of_labels = _label_distances(labels)[np.triu_indices(len(labels), 1)]
         one_class, no_class = not of_labels.any(), np.ptp(of_labels) == 0
     else:
-        sizes = np.bincount(classes)
-        within = int((sizes * (sizes - 1) // 2).sum())
-        one_class, no_class = within == pairs, within == 0
+        one_class, no_class = classes.max() == 0, classes.max() == len(labels) - 1
     if one_class or no_class:
         what = "one class only" if one_class else "no two samples share a class"
         raise ValueError(f"the labels of the probe do not tell pairs apart: {what}")
     if published_rounding:
-        projected = representation.projected(standardize, pca_dims)
-        found = _published(projected, one_hot(labels))
+        found = _published(representation.projected(standardize, pca_dims), one_hot(labels))
     else:
         correlations = representation.correlations(standardize=standardize, pca_dims=pca_dims)
         if classes is None:
@@ -135,8 +131,11 @@ def _keys(correlations: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def _spearman(of_features: np.ndarray, of_labels: np.ndarray) -> float:
-    """Spearman's correlation of two matrices' pairs; NaN where one has no spread."""
-    from scipy.stats import spearmanr  # Slow to load, and one-hot labels do without.
+    """Spearman's correlation of distances `[n, n]` with those of labels `[N]`, one a pair.
+
+    NaN where all images are at the same distance in the features.
+    """
+    from scipy.stats import spearmanr  # a slow import; one-hot labels do without
 
     pairs = of_features[np.triu_indices(len(of_features), 1)]
     return spearmanr(pairs, of_labels).statistic if np.ptp(pairs) else np.nan

@@ -65,7 +65,8 @@ def sort_in_place(values: np.ndarray) -> None:
         return _sort_part(values, values)
     places = _spread(values)
     counts = np.bincount(places, minlength=1 << 16)
-    # The part that each of 2^16 places between the smallest and the largest number goes to.
+    # The part that each of 2^16 places between the smallest and the largest number goes to. More
+    # numbers than that in one range would leave too many of them at one place.
     part_of = ((np.cumsum(counts) - 1) * parts // len(values)).astype(np.uint16)
     ends = np.cumsum(np.bincount(part_of, counts, minlength=parts).astype(np.int64))
     filled, ordered = ends - np.diff(ends, prepend=0), np.empty_like(values)

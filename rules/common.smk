@@ -95,6 +95,11 @@ def student(wildcards):
     return RUN.student(wildcards.target, wildcards.recipe, wildcards.replicate)
 
 
+def sources_asked(wildcards):
+    """Names of the models of a cohort that is asked about a target."""
+    return RUN.asked(wildcards.target, wildcards.cohort)
+
+
 def existing(path):
     """A file as an input where it is there; what is missing is told all at once, at the start."""
     return [str(path)] if path is not None and path.exists() else []
@@ -117,7 +122,7 @@ def check_files(jobs):
     for job in jobs:
         if job.rule.name in wanted:
             wanted[job.rule.name] += job.wildcards
-        elif job.rule.name == "infer_source":
+        elif job.rule.name == "store_inference":
             asked.append((RUN.models[job.wildcards.source], RUN.tasks[job.wildcards.target]))
     names = sorted(wanted["load_source"] + wanted["describe_source"])
     missing = describe_missing_files(

@@ -18,7 +18,7 @@ import torch
 
 import compute_weights
 import evaluate_students
-import infer_source
+import infer_sources
 import score_similarity
 import split_target
 import train_students
@@ -130,8 +130,8 @@ class World:
         return self.cohort([recipe]).students[0]
 
     def infer(self, source: str, output: Path, **changes) -> None:
-        """Run infer_source with a source's model; writes `output`."""
-        infer_source.main(
+        """Run infer_sources with a source's model; writes `output`."""
+        infer_sources.infer(
             RUN.jobs.inference(TARGET, source),
             self.data["train_images"],
             self.data["index"],

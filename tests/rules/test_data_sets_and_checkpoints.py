@@ -10,7 +10,7 @@ from miniature.bank import write_bank, write_torchvision_weights
 from miniature.birds import write_cub200
 from miniature.voc2007 import write_voc2007
 
-import infer_source
+import infer_sources
 import load_source
 import prepare_data_set
 import split_target
@@ -123,7 +123,7 @@ def test_a_checkpoint_of_another_kind_is_a_readable_error(bank, tmp_path):
 
 def infer(birds, bank, output, **changes):
     told = {"statistics": None, "activation": "softmax"} | changes
-    infer_source.main(
+    infer_sources.infer(
         InferenceJob("cub200", "resnet18_cub200", VIEW, device="cpu", **told),
         birds / "birds/train_images.npy",
         birds / "birds/images.csv",

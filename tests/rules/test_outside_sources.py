@@ -1,4 +1,4 @@
-"""Rules describe_source and infer_source of models that stay in the user's own files."""
+"""Rules describe_source and infer_sources of models that stay in the user's own files."""
 
 import json
 
@@ -9,7 +9,7 @@ from conftest import CONFIG, TARGET
 from torch import nn
 
 import describe_source
-import infer_source
+import infer_sources
 from distillweighted.batches.normalization import normalize
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.sources.outputs import load_inference
@@ -46,7 +46,7 @@ def describe(run, name, folder):
 def infer(run, name, world, folder):
     output = folder / "out.safetensors"
     model = run.checkpoint_path(name)
-    infer_source.main(
+    infer_sources.infer(
         run.jobs.inference(TARGET, name), world.data["train_images"], world.data["index"],
         model, output, threads=1, facts=folder / "meta.json",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rules load_source and infer_source of a user's own weights."""
+"""Rules load_source and infer_sources of a user's own weights."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 from conftest import CONFIG, TARGET
 from safetensors import safe_open
 
-import infer_source
+import infer_sources
 import load_source
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import fingerprint_weights
@@ -38,7 +38,7 @@ def infer(world, folder, *, text=None, **keys):
     assert inputs["model"] == run.paths.model("mine")
     # As of a user's own task, whose test images are asked too.
     job = replace(run.jobs.inference(TARGET, "mine"), test_images=True)
-    infer_source.main(
+    infer_sources.infer(
         job, world.data["train_images"], world.data["index"], model, output, threads=1,
         test_images=world.data["test_images"], text=text,
     )  # fmt: skip

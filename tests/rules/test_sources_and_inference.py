@@ -1,7 +1,8 @@
-"""Rules train_source and infer_source."""
+"""Rules train_source and infer_sources."""
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from conftest import RUN
 from safetensors import safe_open
 
+import infer_sources
 import train_source
 from distillweighted.batches.forward import predict
 from distillweighted.files.checksums import fingerprint_files
@@ -113,3 +115,24 @@ def test_copies_on_another_disk_change_nothing(world, tmp_path):
     assert output.read_bytes() == world.inference("alexnet_tiny_latin").read_bytes()
     copies = sorted(path.name for path in tmp_path.glob("distillweighted-*/*/*.npy"))
     assert copies == ["test_images.npy", "train_images.npy"]
+
+
+def test_a_source_that_fails_leaves_a_note_and_the_others_are_asked(world):
+    asked = []
+
+    def ask(name, output):
+        asked.append(name)
+        if name == "broken":
+            raise ValueError("source broken: its features are not finite")
+        output.write_bytes(b"answers")
+
+    folder = world.root / "cohort"
+    (folder / "left").mkdir(parents=True)
+    names = ("first", "broken", "last")
+    infer_sources.main({name: partial(ask, name) for name in names}, folder)
+    assert asked == list(names)
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"first.safetensors", "broken.failed.txt", "last.safetensors"}
+    note = (folder / "broken.failed.txt").read_text()
+    assert note.startswith("error: source broken: its features are not finite\n")
+    assert f"remove {folder}" in note

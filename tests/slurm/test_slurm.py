@@ -83,7 +83,8 @@ def test_the_plugin_submits_every_job(run):
     assert counts == {
         "prepare_task": 5,
         "train_source": 5,
-        "infer_source": 3,
+        # Three sources, two a process.
+        "inference_infer_sources_store_inference": 2,
         "split_target": 1,
         # The weights of the target's only seed; eleven students in one group.
         "weights_compute_weights_score_similarity": 1,

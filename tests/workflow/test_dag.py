@@ -179,7 +179,7 @@ def test_editing_a_module_reruns_what_depends_on_it(finished):
     figure, weights, losses = (planned("\n_ADDED = 1\n", path) for path in originals)
     assert figure == {"fig1_weightings", "answer", "report", "all"}
     assert {"compute_weights", "train_students", "collect_accuracy"} <= weights
-    assert not weights & {"train_source", "infer_source", "score_similarity", "prepare_task"}
+    assert not weights & {"train_source", "infer_sources", "score_similarity", "prepare_task"}
     assert {"train_source", "train_students"} <= losses
     assert not losses & {"prepare_task", "split_target"}
     assert finished.plan() == {}
@@ -207,7 +207,7 @@ def test_labels_that_must_stay_hidden_are_no_inputs_of_training(finished):
 def test_named_targets_stop_at_their_stage(fresh, target):
     planned = fresh.plan(target)
     later = {"students": "collect_accuracy", "tables": "fig1_weightings"}
-    later |= {"splits": "train_source", "sources": "infer_source"}
+    later |= {"splits": "train_source", "sources": "infer_sources"}
     later |= {"inference": "score_similarity", "similarity": "compute_weights"}
     later |= {"weights": "train_students", "ranking": "train_students"}
     assert later[target] not in planned
@@ -284,10 +284,10 @@ def test_jobs_ask_for_resources_by_the_sizes_in_the_configuration(fresh):
     assert int(training["mem_mb"]) == 1500 + 15 + (80 * 96 + 400 * 4) / 16
     # 20 ms on a GPU for a full image, and 150 are for testing.
     assert int(training["runtime"]) == 10 + round(4 * (1000 * 96 + 150) * 0.02 / 16 / 60)
-    assert training["gpu"] == large["train_source"]["gpu"] == large["infer_source"]["gpu"] == "1"
+    assert training["gpu"] == large["train_source"]["gpu"] == large["infer_sources"]["gpu"] == "1"
     assert small["train_students"]["gpu"] == "0"
     assert "gpu" not in large["store_student"]
-    for rule in ("train_source", "infer_source", "train_students"):
+    for rule in ("train_source", "infer_sources", "train_students"):
         assert int(small[rule]["mem_mb"]) < int(large[rule]["mem_mb"])
 
 
@@ -314,7 +314,7 @@ def test_the_workflow_passes_its_own_lint():
 def test_a_finished_run_hands_its_student_over_and_trains_nothing_for_that(finished):
     printed = finished.run("student")
     # Its page has the ranking, for which the student's start is asked too.
-    jobs = ("infer_source", "rank_sources")
+    jobs = ("infer_sources", "store_inference", "rank_sources")
     jobs += ("export_student", "compare_methods", "describe_student", "student")
     for rule in jobs:
         assert re.search(rf"^{rule} +1$", printed, re.MULTILINE), rule

@@ -60,7 +60,7 @@ def test_the_whole_run_is_planned_and_a_flaw_stops_it_before_any_work(tmp_path):
     done = asked(workflow, "-n")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    for rule in ("prepare_own_task", "split_target", "infer_source", "train_students", "report"):
+    for rule in ("prepare_own_task", "split_target", "infer_sources", "train_students", "report"):
         assert f"rule {rule}:" in text
     assert "results/tiny/students/mine/in_transfer/seed0/metrics.json" in text
     write(tmp_path / "conf/my photos/labeled/stray.png", 1)

@@ -27,7 +27,7 @@ def test_the_library_plans_as_many_jobs_as_snakemake(configs):
     assert jobs["store_student"] == len(run.students)
     cohorts = {(s.target, s.replicate.name, s.cohort) for s in run.students}
     assert jobs["train_students"] == len(cohorts)
-    assert jobs["infer_source"] == sum(len(run.admissible(target)) for target in run.targets)
+    assert jobs["store_inference"] == sum(len(run.admissible(target)) for target in run.targets)
     trained, loaded = (len(run.names_of_kind(kind)) for kind in ("trained", "loaded"))
     assert (jobs.get("train_source", 0), jobs.get("load_source", 0)) == (trained, loaded)
 
@@ -48,7 +48,7 @@ def test_the_plan_has_the_papers_counts():
     jobs = planned("configs/paper.yaml")
     # 28 sources and 5 initialisations; 5 targets x 24 sources + 3 x 28.
     assert jobs["load_source"] == 33
-    assert jobs["infer_source"] == 204
+    assert jobs["store_inference"] == 204
     assert jobs["prepare_data_set"] == jobs["split_target"] == jobs["score_similarity"] == 8
     # For each target: 204 singles in all; 7 values of p (infinity is a single), Inverse, 3 random
     # draws, transfer and FixMatch, and transfer and fine-tuning of 4 source architectures.
@@ -68,7 +68,7 @@ def test_the_plan_has_the_papers_counts():
 def test_the_supplements_plans(addition, singles, others):
     jobs = planned("configs/paper.yaml", f"configs/supplement/{addition}.yaml")
     assert jobs["store_student"] == singles + others
-    assert jobs["infer_source"] == 204  # label fractions share the sources' outputs
+    assert jobs["store_inference"] == 204  # label fractions share the sources' outputs
 
 
 def test_less_memory_trains_the_same_students_one_by_one():
@@ -84,7 +84,7 @@ def test_trained_sources_start_from_imagenet():
 
 def test_vtab_has_eleven_targets_and_a_table_of_its_groups():
     jobs = planned("configs/vtab.yaml")
-    assert jobs["infer_source"] == 11 * 28 - 2 * 4
+    assert jobs["store_inference"] == 11 * 28 - 2 * 4
     assert jobs["table_target_groups"] == 1
 
 

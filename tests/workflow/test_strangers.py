@@ -155,23 +155,23 @@ STUDENTS = {"train_students", "store_student", "collect_accuracy"}
     ("section", "key", "value", "redone", "kept"),
     [
         # How images are seen: by the source that is trained on a data set, and in every inference.
-        ("images", "min_scale", 0.5, {"train_source": 1, "infer_source": 3},
+        ("images", "min_scale", 0.5, {"train_source": 1, "infer_sources": 3},
          MAKES_DATA | {"load_source"}),
-        ("images", "transforms", "parc", {"train_source": 1, "infer_source": 3},
+        ("images", "transforms", "parc", {"train_source": 1, "infer_sources": 3},
          MAKES_DATA | {"load_source"}),
-        ("images", "size", 48, {"train_source": 1, "load_source": 1, "infer_source": 3},
+        ("images", "size", 48, {"train_source": 1, "load_source": 1, "infer_sources": 3},
          MAKES_DATA),
         ("images", "check_counts", True, {"prepare_data_set": 2}, {"prepare_task", "load_source"}),
-        ("training", "crop_padding", 3, {"train_source": 1, "infer_source": 1},
+        ("training", "crop_padding", 3, {"train_source": 1, "infer_sources": 1},
          MAKES_DATA | {"load_source"}),
-        ("embedded", "image_size", 24, {"prepare_task": 1, "train_source": 1, "infer_source": 1},
+        ("embedded", "image_size", 24, {"prepare_task": 1, "train_source": 1, "infer_sources": 1},
          {"prepare_data_set", "split_target", "load_source"}),
         ("probe", "size", 40, {"score_similarity": 1, "compute_weights": 3},
-         MAKES_DATA | MAKES_SOURCES | {"infer_source"}),
+         MAKES_DATA | MAKES_SOURCES | {"infer_sources"}),
         ("training", "lambda", 0.5, {"train_students": 2, "store_student": 6},
-         MAKES_DATA | MAKES_SOURCES | {"infer_source", "score_similarity", "compute_weights"}),
+         MAKES_DATA | MAKES_SOURCES | {"infer_sources", "score_similarity", "compute_weights"}),
         ("training", "label_fraction", 0.4, {"split_target": 1, "score_similarity": 1},
-         MAKES_SOURCES | {"prepare_task", "prepare_data_set", "infer_source"}),
+         MAKES_SOURCES | {"prepare_task", "prepare_data_set", "infer_sources"}),
     ],
 )  # fmt: skip
 def test_a_setting_redoes_what_it_makes(strangers, section, key, value, redone, kept):
@@ -208,7 +208,7 @@ def test_an_older_checkpoint_in_its_place_is_loaded_again(strangers, put_back):
     models = strangers.folder / CONFIG["models_root"] / "models"
     put_back(models / SHUFFLENET / f"{SHUFFLENET}_cub200.pth")
     planned = strangers.plan()
-    assert (planned["load_source"], planned["infer_source"]) == (1, 1)
+    assert (planned["load_source"], planned["infer_sources"]) == (1, 1)
     assert planned.keys() >= {"score_similarity", "compute_weights", *STUDENTS}
     assert not planned.keys() & (MAKES_DATA | {"train_source"})
 
@@ -222,7 +222,7 @@ def test_an_older_image_in_its_place_prepares_that_data_set_again(strangers, put
     planned = strangers.plan()
     assert (planned["prepare_data_set"], planned[more]) == (1, 1)
     assert not planned.keys() & {"prepare_task", "load_source"}
-    assert planned["infer_source"] == (3 if task == "eurosat" else 1)
+    assert planned["infer_sources"] == (3 if task == "eurosat" else 1)
     assert planned.keys() >= STUDENTS
 
 

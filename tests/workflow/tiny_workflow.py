@@ -34,6 +34,7 @@ CONFIG = {
             "tasks": ["lesions_a", "mosaics_a", "textures_a"],
         }
     ],
+    "inference": {"cohort": 2},
     "methods": {"distill_weighted": [0, 12, ".inf"], "distill_random_weights": 1},
     "training": {
         "steps": 20,

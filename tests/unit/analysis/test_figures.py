@@ -12,13 +12,21 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
-from distillweighted.analysis import figures, methods_accuracy
+from distillweighted.analysis import methods_accuracy
 from distillweighted.analysis.correlation import single_source_points
 from distillweighted.analysis.figures import style
-from distillweighted.analysis.figures.fig1_weightings import WEIGHTINGS, weightings
-from distillweighted.analysis.figures.fig3_single_source import reference_points
-from distillweighted.analysis.figures.fig5_accuracy_vs_compute import accuracy_vs_compute
-from distillweighted.analysis.figures.fig6_effect_of_p import effect_of_p
+from distillweighted.analysis.figures.fig1_weightings import (
+    WEIGHTINGS,
+    fig1_weightings,
+    weightings,
+)
+from distillweighted.analysis.figures.fig3_single_source import fig3_single_source, reference_points
+from distillweighted.analysis.figures.fig4_similarity_vs_accuracy import fig4_similarity_vs_accuracy
+from distillweighted.analysis.figures.fig5_accuracy_vs_compute import (
+    accuracy_vs_compute,
+    fig5_accuracy_vs_compute,
+)
+from distillweighted.analysis.figures.fig6_effect_of_p import effect_of_p, fig6_effect_of_p
 
 NAN, INF = float("nan"), float("inf")
 POWERS = [0.0, 1.0, 12.0, INF]
@@ -67,11 +75,11 @@ def draw_all(run):
     references = reference_points(accuracy, nearest)
     compute = accuracy_vs_compute(methods, run["compute"])
     return {
-        "fig1": figures.fig1_weightings(weightings(methods)),
-        "fig3": figures.fig3_single_source(points, references, run["correlation"]),
-        "fig4": figures.fig4_similarity_vs_accuracy(points, run["correlation"], run["sources"]),
-        "fig5": figures.fig5_accuracy_vs_compute(compute),
-        "fig6": figures.fig6_effect_of_p(effect_of_p(accuracy, nearest)),
+        "fig1": fig1_weightings(weightings(methods)),
+        "fig3": fig3_single_source(points, references, run["correlation"]),
+        "fig4": fig4_similarity_vs_accuracy(points, run["correlation"], run["sources"]),
+        "fig5": fig5_accuracy_vs_compute(compute),
+        "fig6": fig6_effect_of_p(effect_of_p(accuracy, nearest)),
     }
 
 
@@ -198,7 +206,7 @@ def test_fig1_fig5_and_fig6_draw_their_numbers(run, drawn):
 def test_small_models_are_shown_in_millions(run):
     methods = methods_accuracy.method_accuracy(run["accuracy"], run["nearest"])
     small = run["compute"].assign(gmacs=[0.0013, 0.002, 0.005])
-    figure = figures.fig5_accuracy_vs_compute(accuracy_vs_compute(methods, small))
+    figure = fig5_accuracy_vs_compute(accuracy_vs_compute(methods, small))
     figure.canvas.draw()
     axes = figure.axes[0]
     assert axes.get_xlabel().endswith("(10⁶)")
@@ -212,7 +220,7 @@ def shown_texts(figure):
 
 def test_files_are_vector_and_pixel_and_the_same_each_time(run, drawn, tmp_path):
     for name, figure in drawn.items():
-        png, pdf = figures.save(figure, tmp_path / "one" / f"{name}.v1")
+        png, pdf = style.save(figure, tmp_path / "one" / f"{name}.v1")
         assert (png.name, pdf.name) == (f"{name}.v1.png", f"{name}.v1.pdf")
         size = matplotlib.image.imread(png).shape[1::-1]
         assert size == pytest.approx(figure.get_size_inches() * 200, abs=1)
@@ -223,8 +231,8 @@ def test_files_are_vector_and_pixel_and_the_same_each_time(run, drawn, tmp_path)
         smallest = min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text())
         assert smallest >= 7
     methods = methods_accuracy.method_accuracy(run["accuracy"], run["nearest"])
-    again = figures.fig1_weightings(weightings(methods))
-    for path in figures.save(again, tmp_path / "two" / "fig1"):
+    again = fig1_weightings(weightings(methods))
+    for path in style.save(again, tmp_path / "two" / "fig1"):
         first = tmp_path / "one" / path.name.replace("fig1", "fig1.v1")
         assert path.read_bytes() == first.read_bytes()
 
@@ -232,7 +240,7 @@ def test_files_are_vector_and_pixel_and_the_same_each_time(run, drawn, tmp_path)
 def test_drawing_leaves_the_global_style_alone(run):
     before = dict(matplotlib.rcParams)
     points = single_source_points(run["accuracy"], run["similarity"])
-    figures.fig4_similarity_vs_accuracy(points, run["correlation"], run["sources"])
+    fig4_similarity_vs_accuracy(points, run["correlation"], run["sources"])
     assert dict(matplotlib.rcParams) == before
 
 
@@ -243,7 +251,7 @@ def test_odd_names_are_shown_literally(tmp_path):
     )
     names = [r"$x 1$ &\n$y$", r"%\alpha^{2} Θ→é"]
     drawn = draw_all(run)
-    figures.save(drawn["fig3"], tmp_path / "fig3")
+    style.save(drawn["fig3"], tmp_path / "fig3")
     for name, figure in drawn.items():
         figure.canvas.draw()
         texts = [re.sub(r"\s+", " ", text) for text in shown_texts(figure)]
@@ -310,13 +318,13 @@ def test_names_and_numbers():
 def test_nothing_to_draw_is_an_error(run):
     points = single_source_points(run["accuracy"], run["similarity"])
     with pytest.raises(ValueError, match=r"lacks \['b_birds'"):
-        figures.fig4_similarity_vs_accuracy(points, run["correlation"], run["sources"].iloc[:2])
+        fig4_similarity_vs_accuracy(points, run["correlation"], run["sources"].iloc[:2])
     for call in (
-        lambda: figures.fig3_single_source(points.iloc[:0], points, {}),
-        lambda: figures.fig4_similarity_vs_accuracy(points.iloc[:0], {}),
-        lambda: figures.fig1_weightings(pd.DataFrame({"method": []})),
-        lambda: figures.fig6_effect_of_p(pd.DataFrame({"p": []})),
-        lambda: figures.fig5_accuracy_vs_compute(pd.DataFrame({"method": []})),
+        lambda: fig3_single_source(points.iloc[:0], points, {}),
+        lambda: fig4_similarity_vs_accuracy(points.iloc[:0], {}),
+        lambda: fig1_weightings(pd.DataFrame({"method": []})),
+        lambda: fig6_effect_of_p(pd.DataFrame({"p": []})),
+        lambda: fig5_accuracy_vs_compute(pd.DataFrame({"method": []})),
     ):
         with pytest.raises(ValueError, match="Fig"):
             call()

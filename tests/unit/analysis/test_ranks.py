@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from distillweighted.analysis import figures, ranks
+from distillweighted.analysis import ranks
 from distillweighted.analysis.figures.critical_difference import critical_difference
+from distillweighted.analysis.figures.style import save
 from distillweighted.analysis.ranks import mean_ranks
 
 
@@ -107,5 +108,5 @@ def test_too_few_targets_are_said_in_words_and_join_nothing(tmp_path):
     # 6 pairs: 6 / 2^4 = 0.375 here, and 6 / 2^6 = 0.09, 6 / 2^7 = 0.047.
     assert "p ≥ 0.38" in labels(figure) and "it takes 8 targets or more" in labels(figure)
     assert ranks.fewest_targets(6) == 8 and ranks.fewest_targets(28) == 11
-    png, pdf = figures.save(figure, tmp_path / "cd")
+    png, pdf = save(figure, tmp_path / "cd")
     assert png.stat().st_size > 1000 and pdf.read_bytes().startswith(b"%PDF")

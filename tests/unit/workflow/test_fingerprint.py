@@ -312,7 +312,7 @@ for name, model in run.models.items():
     codes[f"{rule} {name}"] = code_of(rule, uses=[run.origin(name).module])
 codes["prepare cub200"] = code_of("prepare_data_set", uses=[run.tasks["cub200"].reader])
 codes["score"] = code_of("score_similarity", **run.jobs.metric_modules())
-for rule in ("infer_source", "compute_weights", "split_target", "prepare_task", "train_students"):
+for rule in ("infer_sources", "compute_weights", "split_target", "prepare_task", "train_students"):
     codes[rule] = code_of(rule)
 print(json.dumps(codes))
 """

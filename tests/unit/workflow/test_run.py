@@ -53,6 +53,27 @@ def test_the_papers_run(paper):
     assert paper.gpus == paper.resources.gpus == 0
 
 
+def test_sources_are_asked_in_cohorts(paper, demo):
+    assert paper.inference_cohort("isic", "resnet18_voc2007") == "resnet18_voc2007"
+    assert paper.asked("isic", "resnet18_voc2007") == ["resnet18_voc2007"]
+    config = {**demo.config, "inference": {"cohort": 3}}
+    run = Run(config)
+    cohorts = {name: run.inference_cohort("cyrillic", name) for name in run.sources}
+    assert list(cohorts.values()) == [f"3-sources-{i}" for i in (0, 0, 0, 1, 1, 1, 2, 2)]
+    for name, cohort in cohorts.items():
+        assert name in run.asked("cyrillic", cohort)
+    # What the student starts from is no source.
+    start = demo.student_start
+    assert start not in cohorts and run.inference_cohort("cyrillic", start) == start
+    assert run.asked("cyrillic", start) == [start]
+    files = run.cohort_inputs("cyrillic", "3-sources-2")
+    assert files["images"] == "results/demo/data/cyrillic/train_images.npy"
+    assert files["model_files"] == [run.paths.model(name) for name in list(cohorts)[6:]]
+    minutes = [paper.resources.inference_minutes("cub200", count) for count in (1, 2, 4)]
+    assert minutes[2] - minutes[1] == pytest.approx(2 * (minutes[1] - minutes[0]), abs=1)
+    assert minutes[1] > minutes[0]
+
+
 def test_what_a_cohort_is_told(paper):
     others = [paper.cohort("cub200", "0", f"others-{i}") for i in range(6)]
     assert [len(job.students) for job in others] == [4, 4, 4, 4, 4, 1]

@@ -268,10 +268,10 @@ class Jobs:
             "facts": [metric.computation for metric in metrics],
         }
 
-    def inference_modules(self, source: str) -> list[str]:
-        """The modules that answer for an outside source, for `fingerprint.code_of`."""
-        origin = self.run.origin(source)
-        return [origin.module] if origin.outside else []
+    def inference_modules(self, *sources: str) -> list[str]:
+        """The modules that answer for outside sources, for `fingerprint.code_of`."""
+        origins = map(self.run.origin, sources)
+        return sorted({origin.module for origin in origins if origin.outside})
 
     def objective_modules(self, student: PlannedStudent) -> list[str]:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""

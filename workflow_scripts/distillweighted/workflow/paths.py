@@ -39,6 +39,10 @@ class Paths:
         """What a source says of a target's images."""
         return f"{self.results}/inference/{target}/{source}.safetensors"
 
+    def asked(self, target: str, cohort: str) -> str:
+        """The folder of what a cohort of sources says of a target's images."""
+        return f"{self.results}/inference/{target}/.cohorts/{cohort}"
+
     def similarity(self, target: str, replicate: str) -> str:
         """The scores of a target's sources."""
         return f"{self.results}/similarity/{target}/seed{replicate}.csv"

@@ -66,9 +66,9 @@ class Resources:
         """Memory to run a source over a target's images."""
         return self.memory_mb(target, at_once=64, networks=1)
 
-    def inference_minutes(self, target: str) -> int:
-        """Time to run a source over a target's images."""
-        return self.minutes(target, self._sizes(target)["train_images"])
+    def inference_minutes(self, target: str, sources: int = 1) -> int:
+        """Time to run some sources over a target's images."""
+        return self.minutes(target, sources * self._sizes(target)["train_images"])
 
     def scoring_memory_mb(self, target: str) -> int:
         """Memory to score a target's sources."""

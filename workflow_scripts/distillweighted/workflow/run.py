@@ -396,19 +396,36 @@ class Run:
         }
         return [name for name in kinds if kinds[name] == kind]
 
+    def inference_cohort(self, target: str, source: str) -> str:
+        """The name of the cohort of sources that one is asked about a target with; a model that is
+        no source, but a student's start, is asked by itself."""
+        return self._inference_cohorts[target].get(source, source)
+
+    def asked(self, target: str, cohort: str) -> list[str]:
+        """Names of the models that are asked about a target in one process."""
+        cohorts = self._inference_cohorts[target].items()
+        return [name for name, own in cohorts if own == cohort] or [cohort]
+
+    def cohort_inputs(self, target: str, cohort: str) -> dict[str, Any]:
+        """The files by name that the outputs of a cohort of sources depend on: those of the target,
+        and lists of the sources' own."""
+        inputs: dict[str, Any] = self._images(target)
+        for source in self.asked(target, cohort):
+            for name, path in self.own_inputs(source).items():
+                inputs.setdefault(f"{name}_files", []).append(path)
+        return inputs
+
     def inference_inputs(self, target: str, source: str) -> dict[str, Any]:
-        """The files by name that a source's outputs for a target depend on; `model` is the user's
-        own file where the source is an outside one, and `facts` its meta.json."""
-        inputs: dict[str, Any] = {
-            "images": self.paths.task(target, "train_images.npy"),
-            "index": self.paths.task(target, "images.csv"),
-            "model": self.paths.model(source),
-        }
-        if self.tasks[target].own:
-            inputs["test_images"] = self.paths.task(target, "test_images.npy")
+        """The files by name that a source's outputs for a target depend on."""
+        return self._images(target) | self.own_inputs(source)
+
+    def own_inputs(self, source: str) -> dict[str, str]:
+        """The files by name of a source alone that its outputs depend on; `model` is the user's own
+        file where the source is an outside one, and `facts` its meta.json."""
+        inputs = {"model": self.paths.model(source)}
         if self.origin(source).outside:
             path = self.checkpoint_path(source)
-            inputs |= {"model": str(path), "facts": self.paths.model_facts(source)}
+            inputs = {"model": str(path), "facts": self.paths.model_facts(source)}
             # What is missing is told all at once when work starts.
             if path is None or not path.exists():
                 del inputs["model"]
@@ -416,6 +433,14 @@ class Run:
         if text is not None and Path(text).exists():
             inputs["text"] = text
         return inputs
+
+    def _images(self, target: str) -> dict[str, Any]:
+        """The files by name of the images that sources are asked about."""
+        own = ("train_images.npy", "images.csv", "test_images.npy")
+        names = ("images", "index", "test_images")
+        paths = [self.paths.task(target, file) for file in own]
+        found = dict(zip(names, paths, strict=True))
+        return found if self.tasks[target].own else {k: found[k] for k in names[:2]}
 
     @cached_property
     def roots(self) -> dict[str, Path | None]:
@@ -426,6 +451,19 @@ class Run:
     @cached_property
     def _admissible(self) -> dict[str, list[Model]]:
         return {target: admissible_sources(self.config, target) for target in self.targets}
+
+    @cached_property
+    def _inference_cohorts(self) -> dict[str, dict[str, str]]:
+        """The cohort of every source that serves a target."""
+        size, cohorts = self.config["inference"]["cohort"], {}
+        for target in self.targets:
+            admissible = {source.name for source in self.admissible(target)}
+            names = [name for name in self.sources if name in admissible]
+            cohorts[target] = {
+                name: name if size == 1 else f"{size}-sources-{i // size}"
+                for i, name in enumerate(names)
+            }
+        return cohorts
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str, str], PlannedStudent]:

@@ -1,6 +1,9 @@
-"""Rule infer_source: one source's features and probabilities for a target's images."""
+"""Rule infer_sources: features and probabilities of a cohort of sources for a target's images."""
 
 import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -18,8 +21,29 @@ from distillweighted.sources.outputs import save_inference
 from distillweighted.tasks.pools import open_pool
 from distillweighted.tasks.prepared import read_image_names, read_index
 
+log = logging.getLogger(__name__)
 
-def main(
+
+def main(asked: Mapping[str, Callable[..., None]], output: Path) -> None:
+    """Ask sources one after the other; of one that fails a note says why, and the others go on.
+
+    Args:
+        asked: What asks a source and writes its answers to a file, by its name (`infer`).
+        output: Folder to write: a source's answers, or its note.
+    """
+    # It has been removed, but a job of a killed run may have gone on for a moment.
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    for source, ask in asked.items():
+        try:
+            ask(output=output / f"{source}.safetensors")
+        except (ValueError, RuntimeError, OSError) as error:
+            log.exception("source %s was not asked", source)
+            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
+            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
+
+
+def infer(
     job: InferenceJob,
     images: Path,
     index: Path,
@@ -92,22 +116,28 @@ def main(
 
 
 if "snakemake" in globals():
+    from functools import partial
+
     from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
-        files = snakemake.input
+        files, settings = snakemake.input, snakemake.params
+        of_target = {"images": Path(files.images), "index": Path(files.index)}
+        if hasattr(files, "test_images"):
+            of_target["test_images"] = Path(files.test_images)
+        # No parameter of the rule: another folder infers nothing again.
+        scratch = snakemake.config["scratch"]
         main(
-            InferenceJob.of(snakemake.params.job),
-            Path(files.images),
-            Path(files.index),
-            Path(files.model),
-            Path(snakemake.output[0]),
-            threads=snakemake.threads,
-            # No parameter of the rule: another folder infers nothing again.
-            scratch=snakemake.config["scratch"],
-            **{
-                name: Path(path)
-                for name, path in files.items()
-                if name in ("test_images", "facts", "text")
+            {
+                source: partial(
+                    infer,
+                    InferenceJob.of(settings.jobs[source]),
+                    threads=snakemake.threads,
+                    scratch=scratch,
+                    **of_target,
+                    **{name: Path(path) for name, path in own.items()},
+                )
+                for source, own in settings.files.items()
             },
+            Path(snakemake.output[0]),
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from distillweighted.similarity.metrics.inputs import Representation
 from distillweighted.similarity.metrics.registry import METRICS
 
 
@@ -45,13 +46,15 @@ def score_sources(
     rows = []
     for source, arrays in representations.items():
         for representation, array in arrays.items():
+            prepared = None
             for metric in metrics:
                 if representation not in METRICS[metric].representations:
                     continue
                 try:
                     if len(array) != len(labels):
                         raise ValueError(f"{len(array)} rows for {len(labels)} labels")
-                    score = METRICS[metric](np.asarray(array[probe]), labels[probe])
+                    prepared = prepared or Representation(array[probe])
+                    score = METRICS[metric](prepared, labels[probe])
                 except ValueError as error:
                     raise ValueError(
                         f"no {metric} score for source {source!r} ({representation}) "

@@ -24,6 +24,7 @@ from distillweighted.files.tables import read_facts
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity.jobs import RankingJob
 from distillweighted.similarity.linear_probe import cross_validate, neighbours_correct
+from distillweighted.similarity.metrics.inputs import Representation
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.similarity.probe import draw_probe
 from distillweighted.sources.outputs import load_inference
@@ -130,7 +131,7 @@ def rank_sources(
             known = read_facts(facts[source], ("gmacs", "parameters"))
             cost = [math.nan if known[k] is None else known[k] for k in ("gmacs", "parameters")]
             for name in asked.representations:
-                values = outputs[name][rows.labeled][probe]
+                values = Representation(outputs[name][rows.labeled][probe])
                 for metric in asked.metrics:
                     if name not in METRICS[metric].representations:
                         continue
@@ -191,7 +192,8 @@ def _with_shuffled(
     """The nearest source of each metric, with its score where the labels are shuffled."""
     found, labels = [], rows.labels[probe]
     for row in metrics.itertuples():
-        values = load_inference(inference[row.source])[row.representation][rows.labeled][probe]
+        outputs = load_inference(inference[row.source])[row.representation]
+        values = Representation(outputs[rows.labeled][probe])
         rng = np.random.default_rng(seed)
         scores = [METRICS[row.metric](values, rng.permutation(labels)) for _ in range(SHUFFLES)]
         found.append((float(np.mean(scores)), float(np.std(scores, ddof=1))))
@@ -228,12 +230,12 @@ def half_samples(labels: np.ndarray, count: int, *, seed: int) -> list[np.ndarra
 
 
 def _scores(
-    metric: str, values: np.ndarray, labels: np.ndarray, halves: list[np.ndarray]
+    metric: str, values: Representation, labels: np.ndarray, halves: list[np.ndarray]
 ) -> np.ndarray:
-    """The score of the whole probe, and then of every half."""
+    """The score of the whole probe, and then of every half, which takes what it can from it."""
     score = METRICS[metric]
-    parts = [score(values[half], labels[half]) for half in halves]
-    return np.array([score(values, labels), *parts])
+    whole = score(values, labels)
+    return np.array([whole, *(score(values.part(half), labels[half]) for half in halves)])
 
 
 def _interval(scores: np.ndarray, halves: list[np.ndarray], size: int) -> tuple[float, float]:

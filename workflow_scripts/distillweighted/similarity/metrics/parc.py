@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from distillweighted.similarity.metrics.inputs import checked_inputs, name_rows, one_hot
+from distillweighted.similarity.metrics.inputs import (
+    Representation,
+    checked_inputs,
+    class_numbers,
+    name_rows,
+    one_hot,
+    without_constant_rows,
+)
+from distillweighted.similarity.metrics.ranks import class_rank_correlation
 
 # Distances closer than this are one distance: it is far above the noise of float64 (1e-16), and
 # far below what float32 features can resolve (1e-7).
 DISTANCE_DECIMALS = 12
 
+# So many distances are made at a time: a core's cache holds them.
+BLOCK = 1 << 15
+
 
 def parc(
-    features: np.ndarray,
+    features: np.ndarray | Representation,
     labels: np.ndarray,
     *,
     standardize: bool = False,
@@ -30,7 +41,7 @@ def parc(
     that equal distances stay tied.
 
     Args:
-        features: `[n, d]`, one row an image of the probe.
+        features: `[n, d]`, one row an image of the probe; or what several metrics share of them.
         labels: integer classes `[n]`, or multi-hot zeros and ones `[n, c]`.
         standardize: scale each feature to zero mean and unit variance first, as the public code
             does and the paper's formula does not.
@@ -47,31 +58,31 @@ def parc(
         ValueError: shapes that do not match, NaN or infinity, fewer than 3 images, a constant row
             of features, `pca_dims` below 1, one class only, or no two images of one class.
     """
-    features, labels = checked_inputs(features, labels, min_samples=3)
-    if pca_dims is not None:
-        features = _principal_components(features, pca_dims)
-    if standardize:
-        features = _standardized(features)
-
-    pairs = np.triu_indices(len(features), 1)
-    of_labels = _label_distances(labels)[pairs]
-    if np.ptp(of_labels) == 0:
-        what = "one class only" if of_labels[0] == 0 else "no two samples share a class"
+    representation, labels = checked_inputs(features, labels, min_samples=3)
+    classes = class_numbers(labels)
+    if classes is None:
+        of_labels = _label_distances(labels)[np.triu_indices(len(labels), 1)]
+        one_class, no_class = not of_labels.any(), np.ptp(of_labels) == 0
+    else:
+        one_class, no_class = classes.max() == 0, classes.max() == len(labels) - 1
+    if one_class or no_class:
+        what = "one class only" if one_class else "no two samples share a class"
         raise ValueError(f"the labels of the probe do not tell pairs apart: {what}")
     if published_rounding:
-        of_features = 1 - np.corrcoef(_without_constant_rows(features))[pairs]
-        of_labels = 1 - np.corrcoef(one_hot(labels))[pairs]
+        found = _published(representation.projected(standardize, pca_dims), one_hot(labels))
     else:
-        of_features = _correlation_distances(features)[pairs]
-    if np.ptp(of_features) == 0:
+        correlations = representation.correlations(standardize=standardize, pca_dims=pca_dims)
+        if classes is None:
+            found = _spearman(_whole_distances(correlations), of_labels)
+        else:
+            found = class_rank_correlation(_keys(correlations, classes))
+    if np.isnan(found):
         raise ValueError("all pairs of samples are at the same distance in the features")
-    from scipy.stats import spearmanr  # a slow import, which most jobs of this package do not need
-
-    return float(np.clip(spearmanr(of_features, of_labels).statistic, -1, 1))
+    return float(np.clip(found, -1, 1))
 
 
 def rsa(
-    features: np.ndarray,
+    features: np.ndarray | Representation,
     labels: np.ndarray,
     *,
     standardize: bool = True,
@@ -83,7 +94,7 @@ def rsa(
     with one-hot labels, which makes RSA the PARC of standardised features.
 
     Args:
-        features: `[n, d]`, one row an image of the probe.
+        features: `[n, d]`, one row an image of the probe; or what several metrics share of them.
         labels: integer classes `[n]`, or multi-hot zeros and ones `[n, c]`.
         standardize: see `parc`; on by default, as in the public code for RSA.
         pca_dims: see `parc`.
@@ -97,27 +108,47 @@ def rsa(
     return parc(features, labels, standardize=standardize, pca_dims=pca_dims)
 
 
-def _without_constant_rows(features: np.ndarray) -> np.ndarray:
-    constant = np.ptp(features, axis=1) <= 1e-12 * np.abs(features).max(axis=1)
-    if constant.any():
-        raise ValueError(
-            f"constant features, whose correlation is undefined: {name_rows(constant)}"
-        )
-    return features
+def _whole_distances(correlations: np.ndarray) -> np.ndarray:
+    """1 - correlation, in units of the last of its decimals: whole numbers, as float64."""
+    distances = 1 - correlations
+    distances *= 10.0**DISTANCE_DECIMALS
+    return np.rint(distances, out=distances)
 
 
-def _correlation_distances(features: np.ndarray) -> np.ndarray:
-    """1 - Pearson correlation between rows `[n, n]`."""
-    rows = _without_constant_rows(features)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.round(1 - rows @ rows.T, DISTANCE_DECIMALS)
+def _keys(correlations: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Of every pair of images twice its distance, plus 1 where it is of two classes; int64 [N]."""
+    n = len(classes)
+    keys = np.empty(n * (n - 1) // 2, np.int64)
+    height, filled = max(1, BLOCK // n), 0
+    for start in range(0, n, height):
+        block = _whole_distances(correlations[start : start + height, start:])
+        block *= 2
+        block += classes[start : start + height, None] != classes[start:]
+        for i, row in enumerate(block, start=1):
+            keys[filled : filled + len(row) - i] = row[i:]
+            filled += len(row) - i
+    return keys
+
+
+def _spearman(of_features: np.ndarray, of_labels: np.ndarray) -> float:
+    """Spearman's correlation of distances `[n, n]` with those of labels `[N]`, one a pair.
+
+    NaN where all images are at the same distance in the features.
+    """
+    from scipy.stats import spearmanr  # a slow import; one-hot labels do without
+
+    pairs = of_features[np.triu_indices(len(of_features), 1)]
+    return spearmanr(pairs, of_labels).statistic if np.ptp(pairs) else np.nan
+
+
+def _published(features: np.ndarray, labels: np.ndarray) -> float:
+    """As the public code has it, rounding noise included."""
+    of_labels = (1 - np.corrcoef(labels))[np.triu_indices(len(labels), 1)]
+    return _spearman(1 - np.corrcoef(without_constant_rows(features)), of_labels)
 
 
 def _label_distances(labels: np.ndarray) -> np.ndarray:
-    """1 - Pearson correlation between label rows `[n, n]`, up to a monotone map for one-hot."""
-    if labels.ndim == 1:
-        return (labels[:, None] != labels).astype(np.float64)
+    """1 - Pearson correlation between multi-hot label rows `[n, n]`."""
     # Pearson of zeros and ones in whole numbers: only the square root and the ratio round.
     c, ones = labels.shape[1], labels.sum(axis=1)
     constant = (ones == 0) | (ones == c)
@@ -126,22 +157,3 @@ def _label_distances(labels: np.ndarray) -> np.ndarray:
     covariance = c * (labels @ labels.T) - np.outer(ones, ones)
     variance = ones * (c - ones)
     return np.round(1 - covariance / np.sqrt(np.outer(variance, variance)), DISTANCE_DECIMALS)
-
-
-def _standardized(features: np.ndarray) -> np.ndarray:
-    mean, std = features.mean(axis=0), features.std(axis=0)
-    # A constant column has a spread of rounding noise: leave it at zero, do not blow it up.
-    constant = std <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
-    return np.where(constant, 0, (features - mean) / np.where(constant, 1, std))
-
-
-def _principal_components(features: np.ndarray, dims: int) -> np.ndarray:
-    if dims < 1:
-        raise ValueError(f"pca_dims must be at least 1, got {dims}")
-    u, s, vt = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
-    # n centred rows have rank n - 1 at most: what is left is noise, not to be standardised later.
-    noise = s <= s[0] * max(features.shape) * np.finfo(np.float64).eps
-    s = np.where(noise | (np.arange(len(s)) >= len(features) - 1), 0, s)
-    # Pearson correlation of rows depends on the components' signs: fix them by the loadings.
-    signs = np.sign(vt[np.arange(len(vt)), np.abs(vt).argmax(axis=1)])
-    return (u * (s * signs))[:, :dims]

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from distillweighted.similarity.metrics.inputs import Representation
+
 REPRESENTATIONS = ("pseudo_labels", "features")
 """What a source gives of an image: its probabilities, and the input of its last layer."""
 
@@ -56,8 +58,10 @@ class Metric:
         """The function; its options are not applied."""
         return getattr(importlib.import_module(self.path), self.function)
 
-    def __call__(self, representation: np.ndarray, labels: np.ndarray) -> float:
+    def __call__(self, representation: np.ndarray | Representation, labels: np.ndarray) -> float:
         """The similarity of a representation [n, d] to labels, integers [n] or multi-hot [n, c].
+
+        A `Representation` shares between the metrics what they have in common.
 
         Raises:
             ValueError: Where it does not exist; says why.

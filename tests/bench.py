@@ -7,6 +7,7 @@ and the median of the ratios is printed with its range.
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,12 +15,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
 
 from distillweighted.batches.target_batches import TargetBatches
-from distillweighted.batches.views import PaddedCrop
+from distillweighted.batches.views import PaddedCrop, ResizedCrop
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
 from distillweighted.networks.classifier import build_model
+from distillweighted.tasks.pools import Pool, RaggedPool, write_ragged
 from distillweighted.training.loop import train_students
+from distillweighted.training.settings import StudentSettings
 from distillweighted.training.student import PseudoLabels, Student
 from distillweighted.workflow.run import Run
 
@@ -43,20 +51,36 @@ def compare(name: str, first: Callable[[], object], second: Callable[[], object]
     print(f"{name}: {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})", flush=True)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
+def pseudo_labels(images: int, sizes: tuple[int, ...]) -> PseudoLabels:
+    """Random ones of sources with so many classes, of equal weights."""
+    logits = torch.randn(images, sum(sizes), generator=torch.Generator().manual_seed(0))
+    probabilities = torch.cat([part.softmax(1) for part in logits.split(sizes, 1)], 1)
+    names = tuple(map(str, range(len(sizes))))
+    return PseudoLabels(probabilities, sizes, np.full(len(sizes), 1 / len(sizes)), names)
+
+
+def bare_steps(name: str, size: int, classes: int, settings: StudentSettings) -> None:
+    """What no training can do without: a network's steps on one batch that lies there ready."""
+    model = build_model(name, classes, seed=0).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, fused=True)
+    images = torch.randn(settings.images_per_step, 3, size, size)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, classes, (len(images),))
+    for _ in range(settings.steps):
+        loss = functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+
+def embedded() -> None:
+    """Students of the embedded benchmark: many small steps."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (1000, 24, 24, 3), dtype=np.uint8)
     labels = rng.integers(0, 32, 200)
     settings = replace(Run.read(MINI_PAPER).student_settings, steps=20, learning_rate=0.015)
 
-    def pseudo_labels(sizes: tuple[int, ...]) -> PseudoLabels:
-        logits = torch.randn(1000, sum(sizes), generator=torch.Generator().manual_seed(0))
-        probabilities = torch.cat([part.softmax(1) for part in logits.split(sizes, 1)], 1)
-        names = tuple(map(str, range(len(sizes))))
-        return PseudoLabels(probabilities, sizes, np.full(len(sizes), 1 / len(sizes)), names)
-
-    def train(*plans: tuple[str, PseudoLabels | None, str]) -> None:
+    def train(*plans: tuple[str, PseudoLabels | None, str], settings=settings) -> None:
         batches = TargetBatches(
             images, np.arange(200), labels, np.arange(200, 1000), view=PaddedCrop(2), seed=0
         )
@@ -67,9 +91,22 @@ def main() -> None:
         for _ in train_students(students, batches, settings, seed=0, device=torch.device("cpu")):
             pass
 
-    one, many = pseudo_labels(SIZES[:1]), pseudo_labels(SIZES)
+    one, many = pseudo_labels(1000, SIZES[:1]), pseudo_labels(1000, SIZES)
     single, multi = ("convnet_tiny", one, "distill"), ("convnet_tiny", many, "distill")
     transfer = ("convnet_tiny", None, "transfer")
+    longer = replace(settings, steps=60)  # so that steps are nearly all of it
+    for name, plans in (
+        ("a transferred student", [transfer]),
+        ("a single-source student", [single]),
+        ("8 single-source students in a cohort", [single] * 8),
+    ):
+        compare(
+            f"bare steps / steps of {name}",
+            lambda count=len(plans): [
+                bare_steps("convnet_tiny", 24, 32, longer) for _ in range(count)
+            ],
+            lambda plans=plans: train(*plans, settings=longer),
+        )
     compare("28 sources / one source, a student", lambda: train(multi), lambda: train(single))
     compare("single-source student / transfer", lambda: train(single), lambda: train(transfer))
     compare(
@@ -78,24 +115,95 @@ def main() -> None:
         lambda: train(*[single] * 8),
     )
     import_ratio(lambda: train(single))
+
+
+def losses() -> None:
+    """Eq. 4's sum over 28 sources."""
     logits = torch.randn(32, sum(SIZES), requires_grad=True)
+    targets = pseudo_labels(32, SIZES).probabilities
     weights = torch.full((28,), 1 / 28)
 
     def loop() -> None:
-        parts = zip(
-            logits.split(SIZES, 1), many.probabilities[:32].split(SIZES, 1), weights, strict=True
-        )
+        parts = zip(logits.split(SIZES, 1), targets.split(SIZES, 1), weights, strict=True)
         sum(w * distillation_loss(z, q) for z, q, w in parts).backward()
 
     def together() -> None:
-        loss = weighted_distillation_loss(logits, many.probabilities[:32], SIZES, weights)
-        loss.backward()
+        weighted_distillation_loss(logits, targets, SIZES, weights).backward()
 
     compare(
         "eq. 4's sum, source by source / in one function",
         lambda: [loop() for _ in range(20)],
         lambda: [together() for _ in range(20)],
     )
+
+
+def full_size(folder: Path) -> None:
+    """Photographs of 375 x 500 pixels, seen at 224."""
+    rng = np.random.default_rng(0)
+    photographs = []
+    for i in range(48):
+        coarse = Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+        photographs.append(np.asarray(coarse.resize((500, 375))))
+        file = folder / f"jpeg/{i % 2}/{i}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photographs[-1]).save(file, quality=90)
+    facts = write_ragged(folder / "images.npy", photographs)
+    pool, labels = RaggedPool(folder / "images.npy", facts), np.arange(48) % 2
+    reading(folder / "jpeg", pool, labels)
+
+    def train(sizes: tuple[int, ...]) -> None:
+        everything = np.arange(48)
+        batches = TargetBatches(
+            pool, everything, labels, everything, view=ResizedCrop(224, 0.2, True), seed=0
+        )
+        model = build_model("mobilenet_v3_large", 2, seed=0)
+        pseudo = pseudo_labels(48, sizes)
+        student = Student("student", "distill", model, [0.5] * 3, [0.2] * 3, pseudo)
+        for _ in train_students([student], batches, settings, seed=0, device=torch.device("cpu")):
+            pass
+
+    small = Run.read(MINI_PAPER).student_settings
+    settings = replace(small, steps=3, labeled_batch=8, unlabeled_batch=16, learning_rate=0.001)
+    compare(
+        "bare steps / steps with 28 sources, at 224 pixels",
+        lambda: bare_steps("mobilenet_v3_large", 224, 2, settings),
+        lambda: train(SIZES),
+    )
+    compare(
+        "28 sources / one source, at 224 pixels", lambda: train(SIZES), lambda: train(SIZES[:1])
+    )
+
+
+def reading(jpegs: Path, pool: Pool, labels: np.ndarray) -> None:
+    """What the usual loader needs for an epoch, over what prepared images need."""
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    augment = [
+        transforms.RandomResizedCrop(224, scale=(0.2, 1)),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(mean, std),
+    ]
+    usual = DataLoader(ImageFolder(str(jpegs), transforms.Compose(augment)), 24, shuffle=True)
+    rows = np.arange(len(labels))
+    batches = TargetBatches(pool, rows, labels, rows, view=ResizedCrop(224, 0.2, True), seed=0)
+
+    def prepared() -> None:
+        for _ in range(len(labels) // 24):
+            batches.next_step()
+            images, _ = batches.labeled(24)
+            batches.normalized(images, mean=mean, std=std, device=torch.device("cpu"))
+
+    compare(
+        "ImageFolder and DataLoader / prepared images, on one core", lambda: list(usual), prepared
+    )
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        full_size(Path(folder))
+    embedded()
+    losses()
 
 
 def import_ratio(train: Callable[[], None]) -> None:

@@ -97,8 +97,8 @@ class _BatchStream:
             return self._make()
         while len(self._ahead) <= AHEAD:
             self._ahead.append(executor.submit(self._make_ahead))
-        images, positions, self._handed_out = self._ahead.popleft().result()
-        return images, positions
+        made, self._handed_out = self._ahead.popleft().result()
+        return made.result()
 
     def state(self) -> dict[str, Any]:
         """Where the stream is after the last batch that `next` gave, however many are made."""
@@ -122,8 +122,14 @@ class _BatchStream:
         positions = self._order.next()
         return self._augment(positions, self._crops), torch.from_numpy(positions)
 
-    def _make_ahead(self) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        return *self._make(), self._drawn()
+    def _make_ahead(self) -> tuple[Future, dict[str, Any]]:
+        """What `_make` comes to, a batch or an error, and the state after it."""
+        made: Future = Future()
+        try:
+            made.set_result(self._make())
+        except Exception as error:  # it belongs to who asks for the batch
+            made.set_exception(error)
+        return made, self._drawn()
 
 
 class TargetBatches:

@@ -102,9 +102,7 @@ def embedded() -> None:
     ):
         compare(
             f"bare steps / steps of {name}",
-            lambda count=len(plans): [
-                bare_steps("convnet_tiny", 24, 32, longer) for _ in range(count)
-            ],
+            lambda plans=plans: [bare_steps("convnet_tiny", 24, 32, longer) for _ in plans],
             lambda plans=plans: train(*plans, settings=longer),
         )
     compare("28 sources / one source, a student", lambda: train(multi), lambda: train(single))

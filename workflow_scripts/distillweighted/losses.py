@@ -234,6 +234,8 @@ def _cross_entropies(
     temperature: float,
 ) -> Tensor:
     """sum_s alpha_s L_distill_s of sources that all have pseudo-labels; alpha may sum to less."""
+    if len(sizes) == 1:  # PyTorch's own function takes half the time
+        return alpha[0] * distillation_loss(logits, targets, temperature=temperature)
     if temperature == 1:
         return _WeightedSoftCrossEntropy.apply(logits, targets, sizes, alpha)
     parts = [_softened(part, temperature) for part in targets.split(sizes, dim=1)]

@@ -158,7 +158,7 @@ def _source_heads(width: int, pseudo_labels: PseudoLabels, *, seed: int) -> nn.L
         heads = nn.Linear(width, sum(pseudo_labels.sizes))
         row = 0
         for name, size in zip(pseudo_labels.names, pseudo_labels.sizes, strict=True):
-            torch.manual_seed(derive_seed(seed, "head", name))
+            seed_layers(derive_seed(seed, "head", name), torch.device("cpu"))
             head = nn.Linear(width, size)
             heads.weight[row : row + size] = head.weight
             heads.bias[row : row + size] = head.bias

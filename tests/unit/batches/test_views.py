@@ -7,9 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms.v2 import functional as F
 
 from distillweighted.batches.views import (
     AS_STORED,
+    PaddedCrop,
     ResizedCrop,
     make_view,
     random_crop,

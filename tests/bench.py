@@ -59,15 +59,29 @@ def pseudo_labels(images: int, sizes: tuple[int, ...]) -> PseudoLabels:
     return PseudoLabels(probabilities, sizes, np.full(len(sizes), 1 / len(sizes)), names)
 
 
-def bare_steps(name: str, size: int, classes: int, settings: StudentSettings) -> None:
-    """What no training can do without: a network's steps on one batch that lies there ready."""
+def bare_steps(
+    name: str, size: int, classes: int, settings: StudentSettings, source_classes: int = 0
+) -> None:
+    """What no training can do without: a network's steps on one batch that lies there ready.
+
+    Args:
+        source_classes: Classes of one source, for eq. 1 with a second head; 0 for eq. 2 alone.
+    """
     model = build_model(name, classes, seed=0).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, fused=True)
+    heads = torch.nn.Linear(model.num_features, max(source_classes, 1))
+    parameters = [*model.parameters(), *(heads.parameters() if source_classes else ())]
+    optimizer = torch.optim.AdamW(parameters, lr=0.001, fused=True)
     images = torch.randn(settings.images_per_step, 3, size, size)
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, classes, (len(images),))
+    count = settings.labeled_batch if source_classes else len(images)
+    labels = torch.randint(0, classes, (count,))
+    targets = torch.randn(len(images) - count, max(source_classes, 1)).softmax(1)
     for _ in range(settings.steps):
-        loss = functional.cross_entropy(model(images), labels)
+        features = model.backbone(images)
+        loss = functional.cross_entropy(model.head(features[:count]), labels)
+        if source_classes:
+            distilled = functional.cross_entropy(heads(features[count:]), targets)
+            loss = 0.8 * loss + 0.2 * distilled
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -94,15 +108,17 @@ def embedded() -> None:
     one, many = pseudo_labels(1000, SIZES[:1]), pseudo_labels(1000, SIZES)
     single, multi = ("convnet_tiny", one, "distill"), ("convnet_tiny", many, "distill")
     transfer = ("convnet_tiny", None, "transfer")
-    longer = replace(settings, steps=60)  # so that steps are nearly all of it
-    for name, plans in (
-        ("a transferred student", [transfer]),
-        ("a single-source student", [single]),
-        ("8 single-source students in a cohort", [single] * 8),
+    longer = replace(settings, steps=100)  # so that steps are nearly all of it
+    for name, plans, classes in (
+        ("a transferred student", [transfer], 0),
+        ("a single-source student", [single], SIZES[0]),
+        ("8 single-source students in a cohort", [single] * 8, SIZES[0]),
     ):
         compare(
             f"bare steps / steps of {name}",
-            lambda plans=plans: [bare_steps("convnet_tiny", 24, 32, longer) for _ in plans],
+            lambda plans=plans, classes=classes: [
+                bare_steps("convnet_tiny", 24, 32, longer, classes) for _ in plans
+            ],
             lambda plans=plans: train(*plans, settings=longer),
         )
     compare("28 sources / one source, a student", lambda: train(multi), lambda: train(single))

@@ -63,7 +63,8 @@ lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
 
 bench: $(VENV)/.installed  ## speed, as ratios measured in one run
-	$(BIN)/python tests/bench.py
+	@status=0; OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench_similarity.py || status=1; \
+		$(BIN)/python tests/bench.py || status=1; exit $$status
 
 memory: $(VENV)/.installed  ## peak memory of the jobs at the size of NABirds
 	$(BIN)/python tests/memory.py

@@ -1,13 +1,14 @@
-"""Speed as ratios, each measured in one run: `make bench`.
+"""Speed of training and reading as ratios, each measured in one run: `make bench`.
 
 Absolute times say more about the machine than about the code; every pair below is timed in turns,
-and the median of the ratios is printed with its range. `python tests/bench.py similarity` measures
-the similarity alone.
+and the median of the ratios is printed with its range, and with the goal that it has. A goal is
+missed where no turn reached it: then the command fails, after all ratios.
 """
 
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +16,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
+from PIL import Image
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
 
 from distillweighted.batches.target_batches import TargetBatches
-from distillweighted.batches.views import PaddedCrop
+from distillweighted.batches.views import PaddedCrop, ResizedCrop
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
 from distillweighted.networks.classifier import build_model
-from distillweighted.similarity.metrics.parc import parc
-from distillweighted.similarity.scores import score_sources
+from distillweighted.tasks.pools import Pool, RaggedPool, write_ragged
 from distillweighted.training.loop import train_students
+from distillweighted.training.settings import StudentSettings
 from distillweighted.training.student import PseudoLabels, Student
 from distillweighted.workflow.run import Run
 
@@ -32,10 +37,20 @@ SIZES = (42, 32, 39, 48, 24, 16, 8) * 4  # the mini paper's 28 sources
 REPEATS = 5
 
 
+MISSED: list[str] = []
+"""The ratios whose goal no turn reached."""
+
+
 def compare(
-    name: str, first: Callable[[], object], second: Callable[[], object], *, repeats: int = REPEATS
+    name: str,
+    first: Callable[[], object],
+    second: Callable[[], object],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    repeats: int = REPEATS,
 ) -> None:
-    """Print how many times longer `first` takes than `second`."""
+    """Print how many times longer `first` takes than `second`, and the goal that this has."""
     ratios = []
     for turn in range(repeats + 1):
         seconds = []
@@ -45,108 +60,68 @@ def compare(
             seconds.append(time.process_time() - start)
         if turn > 0:  # the first turn warms up
             ratios.append(seconds[0] / seconds[1])
-    low, high = min(ratios), max(ratios)
-    print(f"{name}: {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})", flush=True)
+    low, high, goal = min(ratios), max(ratios), ""
+    if at_least is not None:
+        goal = f"  goal: at least {at_least}"
+    if at_most is not None:
+        goal = f"  goal: at most {at_most}"
+    if high < (at_least or 0) or low > (at_most or high):
+        MISSED.append(name)
+        goal += ", missed"
+    median = statistics.median(ratios)
+    print(f"{name}: {median:.2f} ({low:.2f} to {high:.2f}){goal}", flush=True)
 
 
-def similarity() -> None:
-    """PARC against the public code, and all scores against the implementation before this one."""
-    rng = np.random.default_rng(0)
-    for n, d in ((2000, 64), (2000, 512), (5000, 64)):
-        labels = rng.permutation(np.arange(n) % 37)
-        features = 0.3 * rng.normal(size=(37, d))[labels] + rng.normal(size=(n, d))
-        compare(
-            f"PARC of {n:,} images, {d} features: the public code's time / ours",
-            lambda x=features, y=labels: public_parc(x, y),
-            lambda x=features, y=labels: parc(x, y, standardize=True),
-            repeats=REPEATS if n < 5000 else 3,
-        )
-
-    labels = rng.integers(0, 32, 1110)
-    for name, widths in (
-        ("the mini paper's", (64, 128, 96, 128)),
-        ("one of 2,048 features", (2048,)),
-    ):
-        bank = {}
-        for i, size in enumerate(SIZES if len(widths) > 1 else SIZES[:1]):
-            features = rng.normal(size=(1110, widths[i % len(widths)])) + labels[:, None] % 2
-            logits = np.exp(2 * rng.normal(size=(1110, size)))
-            bank[f"{i}"] = {
-                "features": features.astype(np.float32),
-                "pseudo_labels": (logits / logits.sum(axis=1, keepdims=True)).astype(np.float32),
-            }
-
-        def former(bank: dict = bank) -> list[float]:
-            arrays = [x.astype(np.float64) for outputs in bank.values() for x in outputs.values()]
-            every = (former_parc, lambda x, y: former_parc(standardized(x), y), former_cka)
-            return [score(x, labels) for x in arrays for score in every]
-
-        def ours(bank: dict = bank) -> list[float]:
-            rows, metrics = np.arange(len(labels)), ("parc", "rsa", "cka")
-            table = score_sources(bank, labels, rows, metrics=metrics, target="t", seed=0)
-            return table["score"].tolist()
-
-        np.testing.assert_allclose(ours(), former(), rtol=0, atol=1e-12)
-        compare(
-            f"{6 * len(bank)} scores of 1,110 images, sources: {name}, formerly / now",
-            former,
-            ours,
-            repeats=3,
-        )
+def exit_if_missed() -> None:
+    """Fail where a goal was missed."""
+    if MISSED:
+        sys.exit("missed: " + "; ".join(MISSED))
 
 
-def standardized(features: np.ndarray) -> np.ndarray:
-    return (features - features.mean(axis=0)) / features.std(axis=0)
+def pseudo_labels(images: int, sizes: tuple[int, ...]) -> PseudoLabels:
+    """Random ones of sources with so many classes, of equal weights."""
+    logits = torch.randn(images, sum(sizes), generator=torch.Generator().manual_seed(0))
+    probabilities = torch.cat([part.softmax(1) for part in logits.split(sizes, 1)], 1)
+    names = tuple(map(str, range(len(sizes))))
+    return PseudoLabels(probabilities, sizes, np.full(len(sizes), 1 / len(sizes)), names)
 
 
-def public_parc(features: np.ndarray, labels: np.ndarray) -> float:
-    """PARC as its authors' code computes it, step by step."""
-    triangle = np.triu_indices(len(features), 1)
-    of_features = (1 - np.corrcoef(standardized(features)))[triangle]
-    of_labels = (1 - np.corrcoef(np.eye(labels.max() + 1)[labels]))[triangle]
-    return spearmanr(of_features, of_labels).statistic
+def bare_steps(
+    name: str, size: int, classes: int, settings: StudentSettings, source_classes: int = 0
+) -> None:
+    """What no training can do without: a network's steps on one batch that lies there ready.
+
+    Args:
+        source_classes: Classes of one source, for eq. 1 with a second head; 0 for eq. 2 alone.
+    """
+    model = build_model(name, classes, seed=0).train()
+    heads = torch.nn.Linear(model.num_features, max(source_classes, 1))
+    parameters = [*model.parameters(), *(heads.parameters() if source_classes else ())]
+    optimizer = torch.optim.AdamW(parameters, lr=0.001, fused=True)
+    images = torch.randn(settings.images_per_step, 3, size, size)
+    images = images.contiguous(memory_format=torch.channels_last)
+    count = settings.labeled_batch if source_classes else len(images)
+    labels = torch.randint(0, classes, (count,))
+    targets = torch.randn(len(images) - count, max(source_classes, 1)).softmax(1)
+    for _ in range(settings.steps):
+        features = model.backbone(images)
+        loss = functional.cross_entropy(model.head(features[:count]), labels)
+        if source_classes:
+            distilled = functional.cross_entropy(heads(features[count:]), targets)
+            loss = 0.8 * loss + 0.2 * distilled
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
 
 
-def former_parc(features: np.ndarray, labels: np.ndarray) -> float:
-    """PARC by ranking both sides: the exact score, before one sort gave it."""
-    triangle = np.triu_indices(len(features), 1)
-    rows = features - features.mean(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    of_features = np.round(1 - rows @ rows.T, 12)[triangle]
-    of_labels = (labels[:, None] != labels).astype(np.float64)[triangle]
-    return spearmanr(of_features, of_labels).statistic
-
-
-def former_cka(features: np.ndarray, labels: np.ndarray) -> float:
-    """CKA by products of features, or by kernels where they are smaller."""
-    x = features - features.mean(axis=0)
-    y = np.eye(labels.max() + 1)[labels]
-    y -= y.mean(axis=0)
-
-    def product(a: np.ndarray, b: np.ndarray) -> float:
-        if a.shape[1] * b.shape[1] <= len(a) * (a.shape[1] + b.shape[1]):
-            return np.square(a.T @ b).sum()
-        kernel = a @ a.T
-        return (kernel * (kernel if b is a else b @ b.T)).sum()
-
-    return product(x, y) / np.sqrt(product(x, x) * product(y, y))
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    similarity()
+def embedded() -> None:
+    """Students of the embedded benchmark: many small steps."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (1000, 24, 24, 3), dtype=np.uint8)
     labels = rng.integers(0, 32, 200)
     settings = replace(Run.read(MINI_PAPER).student_settings, steps=20, learning_rate=0.015)
 
-    def pseudo_labels(sizes: tuple[int, ...]) -> PseudoLabels:
-        logits = torch.randn(1000, sum(sizes), generator=torch.Generator().manual_seed(0))
-        probabilities = torch.cat([part.softmax(1) for part in logits.split(sizes, 1)], 1)
-        names = tuple(map(str, range(len(sizes))))
-        return PseudoLabels(probabilities, sizes, np.full(len(sizes), 1 / len(sizes)), names)
-
-    def train(*plans: tuple[str, PseudoLabels | None, str]) -> None:
+    def train(*plans: tuple[str, PseudoLabels | None, str], settings=settings) -> None:
         batches = TargetBatches(
             images, np.arange(200), labels, np.arange(200, 1000), view=PaddedCrop(2), seed=0
         )
@@ -157,10 +132,29 @@ def main() -> None:
         for _ in train_students(students, batches, settings, seed=0, device=torch.device("cpu")):
             pass
 
-    one, many = pseudo_labels(SIZES[:1]), pseudo_labels(SIZES)
+    one, many = pseudo_labels(1000, SIZES[:1]), pseudo_labels(1000, SIZES)
     single, multi = ("convnet_tiny", one, "distill"), ("convnet_tiny", many, "distill")
     transfer = ("convnet_tiny", None, "transfer")
-    compare("28 sources / one source, a student", lambda: train(multi), lambda: train(single))
+    longer = replace(settings, steps=100)  # so that steps are nearly all of it
+    for name, plans, classes in (
+        ("a transferred student", [transfer], 0),
+        ("a single-source student", [single], SIZES[0]),
+        ("8 single-source students in a cohort", [single] * 8, SIZES[0]),
+    ):
+        compare(
+            f"bare steps / steps of {name}",
+            lambda plans=plans, classes=classes: [
+                bare_steps("convnet_tiny", 24, 32, longer, classes) for _ in plans
+            ],
+            lambda plans=plans: train(*plans, settings=longer),
+            at_least=0.85,
+        )
+    compare(
+        "28 sources / one source, a student",
+        lambda: train(multi),
+        lambda: train(single),
+        at_most=1.05,
+    )
     compare("single-source student / transfer", lambda: train(single), lambda: train(transfer))
     compare(
         "8 students one after the other / the 8 in one cohort",
@@ -168,24 +162,103 @@ def main() -> None:
         lambda: train(*[single] * 8),
     )
     import_ratio(lambda: train(single))
+
+
+def losses() -> None:
+    """Eq. 4's sum over 28 sources."""
     logits = torch.randn(32, sum(SIZES), requires_grad=True)
+    targets = pseudo_labels(32, SIZES).probabilities
     weights = torch.full((28,), 1 / 28)
 
     def loop() -> None:
-        parts = zip(
-            logits.split(SIZES, 1), many.probabilities[:32].split(SIZES, 1), weights, strict=True
-        )
+        parts = zip(logits.split(SIZES, 1), targets.split(SIZES, 1), weights, strict=True)
         sum(w * distillation_loss(z, q) for z, q, w in parts).backward()
 
     def together() -> None:
-        loss = weighted_distillation_loss(logits, many.probabilities[:32], SIZES, weights)
-        loss.backward()
+        weighted_distillation_loss(logits, targets, SIZES, weights).backward()
 
     compare(
         "eq. 4's sum, source by source / in one function",
         lambda: [loop() for _ in range(20)],
         lambda: [together() for _ in range(20)],
     )
+
+
+def full_size(folder: Path) -> None:
+    """Photographs of 375 x 500 pixels, seen at 224."""
+    rng = np.random.default_rng(0)
+    photographs = []
+    for i in range(48):
+        coarse = Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+        photographs.append(np.asarray(coarse.resize((500, 375))))
+        file = folder / f"jpeg/{i % 2}/{i}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photographs[-1]).save(file, quality=90)
+    facts = write_ragged(folder / "images.npy", photographs)
+    pool, labels = RaggedPool(folder / "images.npy", facts), np.arange(48) % 2
+    reading(folder / "jpeg", pool, labels)
+
+    def train(sizes: tuple[int, ...]) -> None:
+        everything = np.arange(48)
+        batches = TargetBatches(
+            pool, everything, labels, everything, view=ResizedCrop(224, 0.2, True), seed=0
+        )
+        model = build_model("mobilenet_v3_large", 2, seed=0)
+        pseudo = pseudo_labels(48, sizes)
+        student = Student("student", "distill", model, [0.5] * 3, [0.2] * 3, pseudo)
+        for _ in train_students([student], batches, settings, seed=0, device=torch.device("cpu")):
+            pass
+
+    small = Run.read(MINI_PAPER).student_settings
+    settings = replace(small, steps=3, labeled_batch=8, unlabeled_batch=16, learning_rate=0.001)
+    compare(
+        "bare steps / steps with 28 sources, at 224 pixels",
+        lambda: bare_steps("mobilenet_v3_large", 224, 2, settings),
+        lambda: train(SIZES),
+        at_least=0.95,
+    )
+    compare(
+        "28 sources / one source, at 224 pixels",
+        lambda: train(SIZES),
+        lambda: train(SIZES[:1]),
+        at_most=1.05,
+    )
+
+
+def reading(jpegs: Path, pool: Pool, labels: np.ndarray) -> None:
+    """What the usual loader needs for an epoch, over what prepared images need."""
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    augment = [
+        transforms.RandomResizedCrop(224, scale=(0.2, 1)),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(mean, std),
+    ]
+    usual = DataLoader(ImageFolder(str(jpegs), transforms.Compose(augment)), 24, shuffle=True)
+    rows = np.arange(len(labels))
+    batches = TargetBatches(pool, rows, labels, rows, view=ResizedCrop(224, 0.2, True), seed=0)
+
+    def prepared() -> None:
+        for _ in range(len(labels) // 24):
+            batches.next_step()
+            images, _ = batches.labeled(24)
+            batches.normalized(images, mean=mean, std=std, device=torch.device("cpu"))
+
+    compare(
+        "ImageFolder and DataLoader / prepared images, on one core",
+        lambda: list(usual),
+        prepared,
+        at_least=5,
+    )
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        full_size(Path(folder))
+    embedded()
+    losses()
+    exit_if_missed()
 
 
 def import_ratio(train: Callable[[], None]) -> None:
@@ -204,4 +277,4 @@ def import_ratio(train: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    similarity() if sys.argv[1:] == ["similarity"] else main()
+    main()

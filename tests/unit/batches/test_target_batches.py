@@ -1,5 +1,7 @@
 """Order, crops and views of batches: what makes the comparison of students a paired one."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from distillweighted.batches import target_batches as module
 from distillweighted.batches.target_batches import IndexStream, TargetBatches
 from distillweighted.batches.views import PaddedCrop
+from distillweighted.tasks.pools import UniformPool
 
 KINDS = ("labeled", "other labeled size", "unlabeled", "strong")
 
@@ -153,3 +156,102 @@ def test_strong_views_change_with_the_step():
         batches.next_step()
         views.add(batches.unlabeled_strong(4, step).numpy().tobytes())
     assert len(views) == 4
+
+
+CPU = torch.device("cpu")
+
+
+def three_steps(batches, first=1):
+    """What is asked for in three steps, and the state after each."""
+    seen = []
+    for step in range(first, first + 3):
+        batches.next_step()
+        drawn = [tensor.clone() for kind in KINDS for tensor in ask(batches, kind, step)]
+        seen.append((drawn, batches.state()))
+    return seen
+
+
+def assert_same(seen, expected):
+    for (drawn, state), (wanted, wanted_state) in zip(seen, expected, strict=True):
+        assert all(map(torch.equal, drawn, wanted)) and len(drawn) == len(wanted)
+        assert [(one["kind"], one["size"]) for one in state] == [
+            (one["kind"], one["size"]) for one in wanted_state
+        ]
+        for one, other in zip(state, wanted_state, strict=True):
+            assert one["crops"] == other["crops"]
+            assert one["order"]["rng"] == other["order"]["rng"]
+            assert torch.equal(one["order"]["pending"], other["order"]["pending"])
+
+
+def random_images():
+    return np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+
+
+def test_batches_prepared_ahead_are_the_same_and_so_is_what_is_saved():
+    """The state is that of what was handed out: after leaving, and in another process too."""
+    plain, ahead = (target_batches(images=random_images()) for _ in range(2))
+    expected = three_steps(plain)
+    with ahead.ahead(CPU):
+        assert [thread.name for thread in threading.enumerate()].count("batches_0") == 0
+        assert_same(three_steps(ahead), expected)
+        assert [thread.name for thread in threading.enumerate()].count("batches_0") == 1
+        saved = ahead.state()
+    assert [thread.name for thread in threading.enumerate()].count("batches_0") == 0
+    later = three_steps(plain, first=4)
+    assert_same(three_steps(ahead, first=4), later)
+    resumed = target_batches(images=random_images())
+    resumed.restore(saved)
+    with resumed.ahead(CPU):
+        assert_same(three_steps(resumed, first=4), later)
+
+
+class DamagedAt(UniformPool):
+    """A pool that cannot give one batch."""
+
+    def __init__(self, images, number):
+        super().__init__(images)
+        self.left = number
+
+    def stack(self, rows):
+        self.left -= 1
+        if self.left == 0:
+            raise ValueError(f"rows {list(rows)} are damaged")
+        return super().stack(rows)
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_where_its_batch_is_asked_for():
+    def run(batches):
+        """Batches, messages and states of five steps of which the third fails."""
+        seen = []
+        for _ in range(5):
+            batches.next_step()
+            try:
+                seen.append(([batches.labeled(4)[0]], batches.state()))
+            except ValueError as error:
+                assert "damaged" in str(error)
+                seen.append(([], batches.state()))
+        assert [len(drawn) for drawn, _ in seen] == [1, 1, 0, 1, 1]
+        return seen
+
+    plain, ahead = (target_batches(images=DamagedAt(random_images(), 3)) for _ in range(2))
+    expected = run(plain)
+    with ahead.ahead(CPU):
+        assert_same(run(ahead), expected)
+
+
+def test_few_batches_are_prepared_and_none_by_a_thread_that_was_left():
+    pool = DamagedAt(random_images(), -1)
+    batches = target_batches(images=pool)
+    with pytest.raises(KeyboardInterrupt), batches.ahead(CPU):
+        batches.next_step()
+        batches.labeled(4)
+        raise KeyboardInterrupt
+    made = -1 - pool.left
+    assert 1 <= made <= 1 + module.AHEAD
+    assert "batches_0" not in [thread.name for thread in threading.enumerate()]
+    batches.next_step()
+    again = target_batches(images=random_images())
+    again.next_step()
+    again.labeled(4)
+    again.next_step()
+    assert torch.equal(batches.labeled(4)[0], again.labeled(4)[0])

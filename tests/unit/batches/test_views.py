@@ -7,9 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms.v2 import functional as F
 
 from distillweighted.batches.views import (
     AS_STORED,
+    PaddedCrop,
     ResizedCrop,
     make_view,
     random_crop,
@@ -188,3 +190,29 @@ def test_three_operations_of_any_magnitude_and_a_square_of_up_to_half_the_side(m
     # A square whose side is uniform from 0 to 10 covers 33 of 600 pixels on average; 11% of it
     # lies outside in the mean.
     assert 25 < cut.sum(axis=(1, 2)).mean() < 33
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_random_part_is_torchvisions_and_lies_channels_last(pool, threads):
+    rows = np.array([1, 0, 1])
+    view = ResizedCrop(16, 0.3, flip=True, threads=threads)
+    batch = view.train(pool, rows, np.random.default_rng(5))
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    draws = np.random.default_rng(5).random((3, 5))
+    for image, pixels, draw in zip(batch, pool.load(rows), draws, strict=True):
+        pixels = torch.from_numpy(pixels).permute(2, 0, 1)
+        part = random_part(pixels.shape[1:], draw, min_scale=0.3)
+        wanted = F.resized_crop(pixels, *part, [16, 16], antialias=True)
+        assert torch.equal(image, wanted.flip(2) if draw[4] < 0.5 else wanted)
+
+
+def test_every_view_lies_channels_last(pool):
+    images = UniformPool(np.zeros((4, 8, 8, 3), np.uint8))
+    rows, rng = np.arange(2), np.random.default_rng(0)
+    small, large = PaddedCrop(2), ResizedCrop(16, 0.3, flip=True)
+    for batch in (
+        small.train(images, rows, rng),
+        small.plain(images, rows),
+        large.plain(pool, rows),
+    ):
+        assert batch.is_contiguous(memory_format=torch.channels_last)

@@ -22,6 +22,7 @@ from distillweighted.tasks.pools import (
     open_pool,
     write_ragged,
 )
+from distillweighted.tasks.prepared import checksum
 
 LIBRARY = Path(__file__).parents[3] / "workflow_scripts"
 SIDES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
@@ -107,6 +108,24 @@ def test_what_a_pool_gives_is_a_copy(tmp_path):
     pool = UniformPool(np.stack(images))
     pool.stack([1])[:] = 7
     np.testing.assert_array_equal(pool.stack([1])[0], images[1])
+
+
+def test_an_image_is_checked_the_first_time_that_it_is_read(tmp_path, monkeypatch):
+    images = noise([(2, 3), (4, 1), (3, 3)])
+    facts = write_ragged(tmp_path / "a.npy", images)
+    facts[2, 2] += 1
+    pool, checked = RaggedPool(tmp_path / "a.npy", facts), []
+    monkeypatch.setattr(
+        "distillweighted.tasks.pools.checksum",
+        lambda image: checked.append(image.size) or checksum(image),
+    )
+    for rows in ([1], [0, 1, 0], [1, 0]):
+        for row, image in zip(rows, pool.load(rows), strict=True):
+            np.testing.assert_array_equal(image, images[row])
+    assert checked == [4 * 3, 2 * 3 * 3]
+    for _ in range(2):  # a damaged one each time
+        with pytest.raises(DamagedError, match="the pixels of image 2"):
+            pool.load([0, 2])
 
 
 def test_images_of_many_sizes_cannot_be_stacked(tmp_path):

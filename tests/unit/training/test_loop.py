@@ -14,7 +14,7 @@ from distillweighted.batches.normalization import normalize
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
-from distillweighted.networks.devices import choose_device
+from distillweighted.networks.devices import choose_device, seed_layers
 from distillweighted.seeds import derive_seed
 from distillweighted.training.loop import train_students
 from distillweighted.training.settings import StudentSettings
@@ -340,6 +340,17 @@ def test_devices():
 def test_cuda_where_there_is_none_is_an_error():
     with pytest.raises(ValueError, match="use auto or cpu"):
         choose_device("cuda")
+
+
+def test_layers_are_seeded_as_by_torch_but_no_call_stack_is_kept():
+    """torch.manual_seed queues one a step for a CUDA that may be used later."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        expected = torch.rand(4)
+        queued = len(torch.cuda._queued_calls)
+        seed_layers(7, CPU)
+        assert torch.equal(torch.rand(4), expected)
+    assert len(torch.cuda._queued_calls) == queued
 
 
 def test_a_plan_may_have_a_learning_rate_of_its_own():

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -121,6 +122,20 @@ def check(outcomes, expected):
             assert same(outcome.model, expected[recipe].model)
             assert outcome.seconds > 0
     assert "the loss is nan" in outcomes["bad"].error
+
+
+@pytest.fixture
+def prepared_ahead(monkeypatch):
+    """As on a GPU: a thread prepares the batches of the next steps."""
+    monkeypatch.setattr("distillweighted.training.loop.PREPARES_AHEAD", ("cpu",))
+
+
+@pytest.mark.parametrize("stops", [(1,), (5,), (12,), (3, 1, 6)], ids=str)
+def test_students_go_on_to_the_same_weights_from_batches_prepared_ahead(
+    tmp_path, uninterrupted, prepared_ahead, stops
+):
+    test_students_go_on_to_the_same_weights(tmp_path, uninterrupted, stops)
+    assert "batches_0" not in [thread.name for thread in threading.enumerate()]
 
 
 @pytest.mark.parametrize("stops", [(1,), (5,), (12,), (3, 1, 6)], ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -9,15 +10,31 @@ from torch import Tensor
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Images uint8 [n, 3, h, w] as floats with the given mean and standard deviation (of 0..1)."""
-    scale = torch.tensor(std, device=images.device).view(1, 3, 1, 1)
-    shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
-    floats = images.float().div_(255).sub_(shift).div_(scale)
-    return floats.contiguous(memory_format=torch.channels_last)
+    """Images uint8 [n, 3, h, w] as floats with the given mean and standard deviation (of 0..1).
+
+    (x / 255 - mean) / std as one product and one sum, which rounds otherwise by a unit or two in
+    the last place. The floats lie channels last; images that do as well are read fastest.
+    """
+    n, _, height, width = images.shape
+    gain, shift = _factors(tuple(mean), tuple(std), width, images.device)
+    # Rows of pixels, not pixels: PyTorch is several times slower where the innermost side is 3.
+    rows = images.permute(0, 2, 3, 1).reshape(n, height, 3 * width).float()
+    torch.addcmul(shift, rows, gain, out=rows)
+    return rows.view(n, height, width, 3).permute(0, 3, 1, 2)
+
+
+@functools.lru_cache(maxsize=64)
+def _factors(
+    mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Gain and shift of every value of a row of pixels, float32 [3 * width] each."""
+    gain = [1 / (255 * s) for s in std]
+    shift = [-m / s for m, s in zip(mean, std, strict=True)]
+    return tuple(torch.tensor(values, device=device).repeat(width) for values in (gain, shift))
 
 
 def to_device(images: Tensor, device: torch.device) -> Tensor:
     """Images on a device; the copy to a GPU goes on while the CPU prepares the next batch."""
-    if device.type == "cuda":
+    if device.type == "cuda" and not images.is_pinned():
         images = images.pin_memory()
     return images.to(device, non_blocking=True)

@@ -7,7 +7,10 @@ together: their comparison is paired.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -48,13 +51,85 @@ class IndexStream:
         """What `restore` needs to go on from here."""
         return {
             "rng": self._rng.bit_generator.state,
-            "pending": torch.from_numpy(self._pending.copy()),
+            "pending": torch.from_numpy(self._pending),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on as the stream of the same arguments that had this state."""
         self._rng.bit_generator.state = state["rng"]
         self._pending = state["pending"].numpy()
+
+
+AHEAD = 2
+"""Batches of a stream that a thread prepares while the one before them is learnt from."""
+
+
+class _BatchStream:
+    """An endless stream of augmented batches of one kind and size.
+
+    Args:
+        order: Which images.
+        crops: What their augmentation draws from; nobody else draws from it.
+        augment: Makes a batch uint8 [size, 3, h, w] of positions [size] and `crops`.
+    """
+
+    def __init__(
+        self,
+        order: IndexStream,
+        crops: np.random.Generator,
+        augment: Callable[[np.ndarray, np.random.Generator], Tensor],
+    ):
+        self._order, self._crops, self._augment = order, crops, augment
+        self._ahead: deque[Future] = deque()
+        self._handed_out = self._drawn()
+
+    def next(self, executor: Executor | None) -> tuple[Tensor, Tensor]:
+        """The next batch uint8 [size, 3, h, w] and its positions int [size].
+
+        Args:
+            executor: Has one thread, in which the batches after it are made meanwhile; None makes
+                this one here and now.
+
+        Raises:
+            Whatever making it has raised, in the thread too.
+        """
+        if executor is None:
+            return self._make()
+        while len(self._ahead) <= AHEAD:
+            self._ahead.append(executor.submit(self._make_ahead))
+        made, self._handed_out = self._ahead.popleft().result()
+        return made.result()
+
+    def state(self) -> dict[str, Any]:
+        """Where the stream is after the last batch that `next` gave, however many are made."""
+        return self._handed_out if self._ahead else self._drawn()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on as the stream of the same arguments that had this state."""
+        self._order.restore(state["order"])
+        self._crops.bit_generator.state = state["crops"]
+
+    def rewind(self) -> None:
+        """Forget the batches that nobody has asked for; no thread may be making one."""
+        if self._ahead:
+            self._ahead.clear()
+            self.restore(self._handed_out)
+
+    def _drawn(self) -> dict[str, Any]:
+        return {"order": self._order.state(), "crops": self._crops.bit_generator.state}
+
+    def _make(self) -> tuple[Tensor, Tensor]:
+        positions = self._order.next()
+        return self._augment(positions, self._crops), torch.from_numpy(positions)
+
+    def _make_ahead(self) -> tuple[Future, dict[str, Any]]:
+        """What `_make` comes to, a batch or an error, and the state after it."""
+        made: Future = Future()
+        try:
+            made.set_result(self._make())
+        except Exception as error:  # it belongs to who asks for the batch
+            made.set_exception(error)
+        return made, self._drawn()
 
 
 class TargetBatches:
@@ -82,8 +157,30 @@ class TargetBatches:
         self._images, self._labels = as_pool(images), torch.from_numpy(np.array(labels))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
         self._view, self._seed = view, seed
-        self._streams: dict[tuple[str, int], tuple[IndexStream, np.random.Generator]] = {}
+        self._streams: dict[tuple[str, int], _BatchStream] = {}
         self._step: dict[tuple, tuple[Tensor, ...]] = {}
+        self._executor: Executor | None = None
+        self._pin = False
+
+    @contextlib.contextmanager
+    def ahead(self, device: torch.device) -> Iterator[None]:
+        """While it is open, a thread prepares the batches of the next steps.
+
+        They are the same batches, and `state` is the same. Strong views are not prepared: their
+        operations draw from the global random state, which is the students' meanwhile.
+
+        Args:
+            device: Where the batches will be copied; for CUDA they are pinned.
+        """
+        self._pin = device.type == "cuda"
+        executor = self._executor = ThreadPoolExecutor(1, "batches")
+        try:
+            yield
+        finally:
+            self._executor, self._pin = None, False
+            executor.shutdown(cancel_futures=True)
+            for stream in self._streams.values():
+                stream.rewind()
 
     def next_step(self) -> None:
         """Go on to the next step: every stream draws anew."""
@@ -123,46 +220,41 @@ class TargetBatches:
         # The parts live as long as the step, so that their identities name them.
         key = ("normalized", *map(id, parts), *mean, *std, device)
         if key not in self._step:
-            images = to_device(torch.cat(parts), device)
+            images = torch.cat([to_device(part, device) for part in parts])
             self._step[key] = (normalize(images, mean, std), *parts)
         return self._step[key][0]
 
     def state(self) -> list[dict[str, Any]]:
         """Where every stream is, between two steps; for `restore`."""
         return [
-            {
-                "kind": kind,
-                "size": size,
-                "order": order.state(),
-                "crops": crops.bit_generator.state,
-            }
-            for (kind, size), (order, crops) in self._streams.items()
+            {"kind": kind, "size": size, **stream.state()}
+            for (kind, size), stream in self._streams.items()
         ]
 
     def restore(self, state: Sequence[Mapping[str, Any]]) -> None:
         """Go on as the batches of the same arguments that had this state."""
         for stored in state:
-            order, crops = self._stream(stored["kind"], stored["size"])
-            order.restore(stored["order"])
-            crops.bit_generator.state = stored["crops"]
+            self._stream(stored["kind"], stored["size"]).restore(stored)
 
-    def _stream(self, kind: str, size: int) -> tuple[IndexStream, np.random.Generator]:
+    def _stream(self, kind: str, size: int) -> _BatchStream:
         key = (kind, size)
         if key not in self._streams:
             order_seed = derive_seed(self._seed, kind, size, "order")
             crop_seed = derive_seed(self._seed, kind, size, "crop")
             positions = np.arange(len(self._rows[kind]))
-            self._streams[key] = (
+            self._streams[key] = _BatchStream(
                 IndexStream(positions, size, seed=order_seed),
                 np.random.Generator(np.random.PCG64(crop_seed)),
+                lambda positions, crops: self._augmented(self._rows[kind][positions], crops),
             )
         return self._streams[key]
 
     def _batch(self, kind: str, size: int) -> tuple[Tensor, Tensor]:
         key = (kind, size)
         if key not in self._step:
-            stream, rng = self._stream(kind, size)
-            positions = stream.next()
-            batch = self._view.train(self._images, self._rows[kind][positions], rng)
-            self._step[key] = (batch, torch.from_numpy(positions))
+            self._step[key] = self._stream(kind, size).next(self._executor)
         return self._step[key]
+
+    def _augmented(self, rows: np.ndarray, crops: np.random.Generator) -> Tensor:
+        batch = self._view.train(self._images, rows, crops)
+        return batch.pin_memory() if self._pin else batch

@@ -1,7 +1,8 @@
 """How images become what a network sees: the view for training, the strong one, the plain.
 
-All views are uint8 [n, 3, size, size]; a student normalises them. The draws of a batch depend on
-the generator alone, not on the number of threads.
+All views are uint8 [n, 3, size, size], channels last in memory, as the images themselves are; a
+student normalises them. The draws of a batch depend on the generator alone, not on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -83,14 +84,16 @@ def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tenso
     if padding == 0:
         return images
     n, _, height, width = images.shape
+    pixels = images.permute(0, 2, 3, 1).numpy()
     # torch pads no bytes by reflection, so numpy does.
-    margins = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    padded = torch.from_numpy(np.pad(images.numpy(), margins, mode="reflect"))
-    top, left = (torch.from_numpy(rng.integers(0, 2 * padding + 1, n)) for _ in range(2))
-    rows = top[:, None] + torch.arange(height)
-    columns = left[:, None] + torch.arange(width)
-    image = torch.arange(n)[:, None, None]
-    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    padded = np.pad(pixels, margins, mode="reflect")
+    top, left = (rng.integers(0, 2 * padding + 1, n).tolist() for _ in range(2))
+    cut = np.empty(pixels.shape, np.uint8)
+    # One slice an image: to gather the pixels by their indices takes five times as long.
+    for i in range(n):
+        cut[i] = padded[i, top[i] : top[i] + height, left[i] : left[i] + width]
+    return torch.from_numpy(cut).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,11 @@ class ResizedCrop:
 
     def _stack(self, work: Callable, items: Sequence) -> Tensor:
         if self.threads == 1:
-            return torch.stack([work(item) for item in items])
-        with ThreadPoolExecutor(self.threads) as executor:
-            return torch.stack(list(executor.map(work, items)))
+            views = [work(item) for item in items]
+        else:
+            with ThreadPoolExecutor(self.threads) as executor:
+                views = list(executor.map(work, items))
+        return torch.stack([view.permute(1, 2, 0) for view in views]).permute(0, 3, 1, 2)
 
     def _random_part(self, image: Tensor, draw: np.ndarray) -> Tensor:
         from torchvision.transforms.v2 import functional as F
@@ -138,8 +143,10 @@ class ResizedCrop:
         if self.parity:
             image = F.resize(image, [round(self.size * RESIZE_RATIO)], antialias=True)
         top, left, height, width = random_part(image.shape[1:], draw, min_scale=self.min_scale)
-        size = [self.size, self.size]
-        image = F.resized_crop(image, top, left, height, width, size, antialias=True)
+        part = image[None, :, top : top + height, left : left + width]
+        # Channels last: the resizing of bytes is fastest so, and so is the normalising after it.
+        part = part.contiguous(memory_format=torch.channels_last)
+        image = F.resize(part, [self.size, self.size], antialias=True)[0]
         return image.flip(2) if self.flip and draw[4] < 0.5 else image
 
     def _middle(self, image: Tensor) -> Tensor:

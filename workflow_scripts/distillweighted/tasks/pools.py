@@ -2,8 +2,8 @@
 
 The images of a pool lie one after the other in one array file, uint8 [bytes], each as it came out
 of its file but for a shorter side of at most `MAX_SIDE`. images.csv has their heights, widths and
-checksums, which are compared each time an image is read: to check a file of gigabytes as a whole
-takes too long.
+checksums, which are compared the first time that a pool reads an image: to check a file of
+gigabytes as a whole takes too long, and to check an image each time as long as to resize it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Pool(ABC):
 
     @abstractmethod
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """Copies of the images of some rows, uint8 [h, w, 3] each.
+        """The images of some rows, uint8 [h, w, 3] each; to change them does not change the pool.
 
         Raises:
             DamagedError: Where the pixels of one are not those that were written.
@@ -105,6 +105,7 @@ class RaggedPool(Pool):
         self._path, self._sizes, self._checksums = path, facts[:, :2], facts[:, 2]
         ends = np.cumsum(self._sizes.prod(axis=1) * 3)
         self._bounds = np.concatenate([[0], ends])
+        self._checked = np.zeros(len(facts), bool)
         self._map()
 
     def __len__(self) -> int:
@@ -125,14 +126,17 @@ class RaggedPool(Pool):
 
     def _map(self) -> np.ndarray:
         # Mapped anew for each batch: pages that were read count as the process's memory for as long
-        # as the map is there, and an epoch would read them all.
-        return _map_array(self._path, (int(self._bounds[-1]),))
+        # as the map is there, and an epoch would read them all. Copy on write: an image need not be
+        # copied where a small part of it is used.
+        return _map_array(self._path, (int(self._bounds[-1]),), mode="c")
 
     def _cut(self, pixels: np.ndarray, row: int) -> np.ndarray:
         start, end = self._bounds[row : row + 2]
-        image = np.array(pixels[start:end])
-        if checksum(image) != self._checksums[row]:
-            raise _wrong_pixels(self._path, row)
+        image = pixels[start:end]
+        if not self._checked[row]:
+            if checksum(image) != self._checksums[row]:
+                raise _wrong_pixels(self._path, row)
+            self._checked[row] = True
         return image.reshape(*self._sizes[row], 3)
 
 
@@ -196,14 +200,14 @@ def open_pool(path: Path, index: Path) -> Pool:
     return UniformPool(images)
 
 
-def _map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _map_array(path: Path, shape: tuple[int, ...], mode: str = "r") -> np.ndarray:
     """A memory map of a file of bytes, which must be all that the file holds."""
     wanted, there = len(_header(shape)) + math.prod(shape), path.stat().st_size
     if there != wanted:
         raise DamagedError(path, f"it has {there} bytes, and its images.csv asks for {wanted}")
     if not _begins_as(path, shape):
         raise DamagedError(path, f"it does not begin as an array {list(shape)} of bytes")
-    return np.memmap(path, np.uint8, "r", len(_header(shape)), shape)
+    return np.memmap(path, np.uint8, mode, len(_header(shape)), shape)
 
 
 def _begins_as(path: Path, shape: tuple[int, ...]) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.networks.classifier import Classifier
+from distillweighted.networks.devices import seed_layers
 from distillweighted.seeds import derive_seed
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.settings import StudentSettings
@@ -144,7 +145,7 @@ class StudentInTraining(Trainee):
     def seed_draws(self, step: int) -> None:
         # Layers such as dropout draw from the global state: set it, so that company does not
         # matter.
-        torch.manual_seed(derive_seed(self.seed, "step", step))
+        seed_layers(derive_seed(self.seed, "step", step), self.device)
 
     def parts(self) -> dict[str, Any]:
         parts = super().parts()
@@ -157,7 +158,7 @@ def _source_heads(width: int, pseudo_labels: PseudoLabels, *, seed: int) -> nn.L
         heads = nn.Linear(width, sum(pseudo_labels.sizes))
         row = 0
         for name, size in zip(pseudo_labels.names, pseudo_labels.sizes, strict=True):
-            torch.manual_seed(derive_seed(seed, "head", name))
+            seed_layers(derive_seed(seed, "head", name), torch.device("cpu"))
             head = nn.Linear(width, size)
             heads.weight[row : row + size] = head.weight
             heads.bias[row : row + size] = head.bias

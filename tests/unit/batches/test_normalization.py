@@ -16,6 +16,12 @@ def test_normalize_by_hand():
     assert image[0, 1, 0, 0] == 51  # the input stays
 
 
+def test_a_channel_that_never_varies_becomes_zero():
+    image = torch.tensor([7, 51, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    floats = normalize(image, [7 / 255, 0.1, 0.0], [0.0, 0.1, 0.0])
+    np.testing.assert_allclose(floats[0, :, 0, 0].numpy(), [0, 1, 0], atol=1e-6)
+
+
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_every_value_is_normalised_to_rounding(channels_last):
     """A product and a sum, instead of two quotients and a difference: 2 units in the last place of

@@ -13,7 +13,8 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     """Images uint8 [n, 3, h, w] as floats with the given mean and standard deviation (of 0..1).
 
     (x / 255 - mean) / std as one product and one sum, which rounds otherwise by a unit or two in
-    the last place. The floats lie channels last; images that do as well are read fastest.
+    the last place. A channel that never varies, whose std is 0, says nothing: it becomes 0. The
+    floats lie channels last; images that do as well are read fastest.
     """
     n, _, height, width = images.shape
     gain, shift = _factors(tuple(mean), tuple(std), width, images.device)
@@ -28,8 +29,8 @@ def _factors(
     mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Gain and shift of every value of a row of pixels, float32 [3 * width] each."""
-    gain = [1 / (255 * s) for s in std]
-    shift = [-m / s for m, s in zip(mean, std, strict=True)]
+    gain = [1 / (255 * s) if s else 0.0 for s in std]
+    shift = [-m / s if s else 0.0 for m, s in zip(mean, std, strict=True)]
     return tuple(torch.tensor(values, device=device).repeat(width) for values in (gain, shift))
 
 

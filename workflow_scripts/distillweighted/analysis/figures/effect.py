@@ -78,12 +78,15 @@ def _label_ends(figure: Figure, ends: list[tuple[float, str, str]], last: int) -
     per_point = (high - low) / (axes.get_window_extent().height / figure.dpi * 72)
     lines = max(label.count("\n") + 1 for _, label, _ in ends)
     heights = style.spread([value for value, _, _ in ends], 9 * lines * per_point)
+    # Beside the axes, where they have room for all: below them are the ticks' names.
+    beyond = max(0, low - min(heights)) - max(0, max(heights) - high)
+    heights = [height + beyond for height in heights]
     for (value, label, colour), height in zip(ends, heights, strict=True):
         is_mean = label == "Mean" and colour == "black"
         axes.annotate(
             label,
             (last, value),
-            xytext=(1.03, height),
+            xytext=(1.06, height),
             textcoords=axes.get_yaxis_transform(),
             va="center",
             color="black",
@@ -93,6 +96,7 @@ def _label_ends(figure: Figure, ends: list[tuple[float, str, str]], last: int) -
                 "arrowstyle": "-",
                 "color": colour,
                 "linewidth": 1.0,
+                "relpos": (0, 0.5),  # from the name's beginning, not through it
                 "shrinkA": 1,
                 "shrinkB": 4,
             },

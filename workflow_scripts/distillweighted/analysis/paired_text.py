@@ -89,7 +89,7 @@ def _best(means: Mapping[str, float], student: str, targets: int) -> str:
     """The two best of the methods, which are given with the best one first."""
     names, shown = list(means), [f"{mean:.1f}%" for mean in means.values()]
     over = f"on average over {targets} targets" if targets > 1 else "on the one target"
-    best = f"{method_name(names[0])} is the most accurate method {over}: {shown[0]} of the test "
+    best = f"The most accurate method {over}: {method_name(names[0])}, {shown[0]} of the test "
     best += f"images (student {student})"
     if len(names) > 1:
         place = "is level with it" if shown[1] == shown[0] else f"comes next with {shown[1]}"

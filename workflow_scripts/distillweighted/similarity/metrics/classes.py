@@ -28,7 +28,9 @@ def class_inputs(
     _, labels = checked_inputs(features, labels, min_samples=3)
     if labels.ndim == 2:
         if (labels.sum(axis=1) != 1).any():
-            raise ValueError("it is defined for images of one label each; some have several, or none")
+            raise ValueError(
+                "it is defined for images of one label each; some have several, or none"
+            )
         labels = labels.argmax(axis=1)
     classes = np.unique(labels, return_inverse=True)[1]
     if classes.max() == 0:

@@ -7,6 +7,9 @@ import numpy as np
 from distillweighted.similarity.metrics.classes import class_inputs, class_means
 from distillweighted.similarity.metrics.spectrum import shrinkage, spectrum
 
+DECIMALS = 10
+"""Of the plain score: those of wide features differ by rounding alone, which nobody should rank."""
+
 
 def h_score(features: np.ndarray, labels: np.ndarray, *, shrunk: bool = False) -> float:
     """H-score (Bao et al. 2019), or the shrunk one (Ibrahim et al. 2021).
@@ -34,7 +37,7 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrunk: bool = False) -
     between = counts @ np.square(means)
     variances = np.square(s) / len(u)
     if not shrunk:
-        return float(between.sum())
+        return round(float(between.sum()), DECIMALS)
     a, d = shrinkage(u * s, features.shape[1]), features.shape[1]
     kept = (1 - a) * variances
     return float(between @ (kept / (kept + a * variances.sum() / d)))

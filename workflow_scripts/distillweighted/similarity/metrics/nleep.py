@@ -16,7 +16,7 @@ IMAGES_A_COMPONENT = 5
 
 
 def nleep(features: np.ndarray, labels: np.ndarray) -> float:
-    """N-LEEP (Li et al. 2021): LEEP of the posteriors of a Gaussian mixture, fitted to the features.
+    """N-LEEP (Li et al. 2021): LEEP of the posteriors of a Gaussian mixture of features.
 
     On the principal components that keep 80% of the variance, with 5 components a class as in the
     paper, but no more than one for 5 images (of a probe of 500 with over 20 classes they would be

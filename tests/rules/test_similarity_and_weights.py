@@ -162,7 +162,7 @@ def test_scores_below_zero_weight_by_rank_or_softmax(world):
     ):
         plain = weigh(world, weighting, **what)
         assert weigh(world, weighting, transform="softmax", **what) == plain
-    with pytest.raises(ValueError, match="unknown transform 'cube': choose from .*'rank'"):
+    with pytest.raises(ValueError, match=r"unknown transform 'cube': choose from .*'rank'"):
         weigh(world, "power", p=1, transform="cube")
 
 

@@ -724,8 +724,8 @@ def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
             {"similarity.weighting": {"metric": "leep", "representation": "pseudo_labels"}},
             "similarity.weighting.metric: eq. 5 cannot weight by 'leep' as it is: it is not above "
             "0 for similar sources, but in (-inf, 0]; set similarity.weighting.transform to rank "
-            "or softmax (allowed without: parc, parc_standardized, parc_pca32, parc_published, rsa, "
-            "cka, cka_debiased, knn, knn_5, h_score, h_score_shrunk, transrate, lda)",
+            "or softmax (allowed without: parc, parc_standardized, parc_pca32, parc_published, "
+            "rsa, cka, cka_debiased, knn, knn_5, h_score, h_score_shrunk, transrate, lda)",
         ),
         (
             {"similarity.weighting": {"metric": "nce", "transform": "rank"}},

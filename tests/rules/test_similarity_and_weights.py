@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 import score_similarity
 from distillweighted.seeds import derive_seed
+from distillweighted.similarity.jobs import WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.similarity.probe import draw_probe
 from distillweighted.sources.outputs import save_inference
@@ -46,6 +47,17 @@ def test_scores_are_those_of_the_probe_alone(world):
         assert row.score == pytest.approx(expected, abs=1e-12)
     assert (table["target"] == "lesions_b").all()
     assert table["score"].nunique() == 8
+
+
+def test_every_metric_and_an_ensemble(world):
+    metrics = (*METRICS, "parc+leep", "logme+knn")
+    table = score(world, RUN.jobs.scores("lesions_b", "0").sources, metrics=metrics)
+    assert np.isfinite(table["score"]).all()
+    counts = table.groupby("representation")["metric"].nunique()
+    # nleep is of features alone; leep, nce and the ensemble of leep are of probabilities.
+    assert counts.to_dict() == {"features": len(metrics) - 3, "pseudo_labels": len(metrics) - 1}
+    assert (table.groupby(["representation", "metric"]).size() == 3).all()
+    assert table.set_index("metric").loc["parc+leep", "score"].between(1 / 3, 1).all()
 
 
 def test_a_constant_source_is_named(world):
@@ -128,6 +140,38 @@ def test_another_metric_or_representation_weights_otherwise(world):
 
 def test_distill_inverse(world):
     np.testing.assert_allclose(in_order(weigh(world, "inverse")), [0, 0.75, 0.25, 0])
+
+
+def test_scores_below_zero_weight_by_rank_or_softmax(world):
+    by_rank = in_order(weigh(world, "power", NO_POSITIVE, p=1, transform="rank"))
+    # alex_x -0.3, alex_y -0.2, resnet_x -0.4, resnet_y -0.1.
+    np.testing.assert_allclose(by_rank, [0.2, 0.3, 0.1, 0.4])
+    z = np.array([-1, 1, -3, 3]) / math.sqrt(5)
+    for p in (1, 2):
+        found = in_order(weigh(world, "power", NO_POSITIVE, p=p, transform="softmax"))
+        np.testing.assert_allclose(found, np.exp(p * z) / np.exp(p * z).sum())
+    inverse = in_order(weigh(world, "inverse", NO_POSITIVE, transform="rank"))
+    np.testing.assert_allclose(inverse, np.array([1 / 2, 1 / 3, 1, 1 / 4]) * 12 / 25)
+    kept = in_order(weigh(world, "power", NO_POSITIVE, p=1, keep=2, transform="rank"))
+    np.testing.assert_allclose(kept, [0, 3 / 7, 0, 4 / 7])
+    # The nearest source, random weights and equal ones are as without.
+    for weighting, what in (
+        ("power", {"p": math.inf}),
+        ("power", {"p": 0}),
+        ("random", {"draw": 0}),
+    ):
+        plain = weigh(world, weighting, **what)
+        assert weigh(world, weighting, transform="softmax", **what) == plain
+    with pytest.raises(ValueError, match=r"unknown transform 'cube': choose from .*'rank'"):
+        weigh(world, "power", p=1, transform="cube")
+
+
+def test_a_job_without_a_transform_is_told_what_it_was_before_there_were_any():
+    job = RUN.jobs.weights("lesions_b", "0", "distill_weighted-p12")
+    assert job.transform == "none" and "transform" not in job.as_params()
+    assert WeightsJob.of(job.as_params()) == job
+    ranked = replace(job, transform="rank")
+    assert WeightsJob.of(ranked.as_params()) == ranked
 
 
 def test_random_weights(world):

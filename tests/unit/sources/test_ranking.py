@@ -71,6 +71,7 @@ def make_ranking(
     per_class: int = 20,
     teach: tuple[str, ...] = (),
     weights: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    metrics: tuple[str, ...] = ("parc", "cka"),
 ) -> Ranking:
     """Sources whose features hold the class at these strengths; `teach` are sources though one is
     the start; `weights` are checksums that meta.json has beside its other facts."""
@@ -89,14 +90,17 @@ def make_ranking(
         facts[name] = tmp_path / f"{name}.json"
         known = {"gmacs": 2.0, "parameters": None, **weights.get(name, {})}
         facts[name].write_text(json.dumps(known))
-    job = make_job([name for name in strengths if name != start or name in teach], start)
+    job = make_job([name for name in strengths if name != start or name in teach], start, metrics)
     rows = SplitRows(np.arange(len(labels)), labels, np.arange(0), np.arange(0))
     return rank_sources(job, rows, {name: inference[name] for name in job.models}, facts)
 
 
-def make_job(sources: list[str], start: str | None) -> RankingJob:
-    scores = ScoreJob("t", 0, tuple(sources), 500, ("parc", "cka"), ("features", "pseudo_labels"))
-    return RankingJob(scores, "parc", "features", start, 20)
+def make_job(
+    sources: list[str], start: str | None, metrics: tuple[str, ...] = ("parc", "cka")
+) -> RankingJob:
+    """The first of the metrics selects."""
+    scores = ScoreJob("t", 0, tuple(sources), 500, metrics, ("features", "pseudo_labels"))
+    return RankingJob(scores, metrics[0], "features", start, 20)
 
 
 def test_sources_are_ranked_by_what_their_features_tell(tmp_path: Path) -> None:
@@ -141,6 +145,25 @@ def test_every_metric_names_its_nearest_source_and_what_chance_gives(tmp_path: P
     assert metrics["shuffled"][parcs].abs().max() < 0.02
     # CKA of unrelated labels is above 0: its denominator is of biased estimates.
     assert metrics["shuffled"][~parcs].min() > 0.02
+
+
+def test_an_ensemble_ranks_by_the_mean_of_its_metrics_ranks(tmp_path: Path) -> None:
+    metrics = ("logme+parc", "parc", "logme", "parc+leep", "leep")
+    strengths = {"blind": 0.0, "weak": 0.2, "strong": 0.8}
+    ranking = make_ranking(tmp_path, strengths, None, metrics=metrics)
+    first = ranking.of_selecting_metric
+    assert first["metric"].tolist() == ["logme+parc"] * 3
+    assert first["source"].tolist() == ["strong", "weak", "blind"]
+    assert first["score"].tolist() == pytest.approx([1, 2 / 3, 1 / 3])
+    # In every half the order is the same, and the share that of the whole.
+    assert ranking.nearest_share == {"blind": 0, "strong": 1, "weak": 0}
+    assert first["low"].iloc[0] == first["high"].iloc[0] == 1
+    rows = ranking.metrics.set_index(["metric", "representation"])
+    assert ("parc+leep", "features") not in rows.index
+    # With shuffled labels it is not the first by all: by PARC it is behind the weak source. LogME
+    # still finds the labels' mean in its features, which have no mean of 0.
+    assert 1 / 3 <= rows.loc[("logme+parc", "features"), "shuffled"] < 5 / 6 + 1e-9
+    assert rows.loc[("parc+leep", "pseudo_labels"), "score"] == 1
 
 
 def test_a_start_that_is_a_source_too_is_ranked_like_the_others(tmp_path: Path) -> None:

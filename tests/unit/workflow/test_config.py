@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import save_model
-from distillweighted.similarity.metrics.registry import METRICS, Metric
 from distillweighted.tasks.embedded import generate
 from distillweighted.tasks.registry import DIGITS_POOLS, list_tasks
 from distillweighted.workflow.config import ConfigError, read_config
@@ -723,28 +722,70 @@ def test_a_step_that_fixmatch_cannot_divide_by_three() -> None:
         ),
         (
             {"similarity.weighting": {"metric": "leep", "representation": "pseudo_labels"}},
-            "similarity.weighting.metric: eq. 5 cannot weight by 'leep': it is not above 0 for "
-            "similar sources (allowed: parc, parc_standardized, parc_pca32, parc_published, rsa, "
-            "cka, cka_debiased, nce)",
+            "similarity.weighting.metric: eq. 5 cannot weight by 'leep' as it is: it is not above "
+            "0 for similar sources, but in (-inf, 0]; set similarity.weighting.transform to rank "
+            "or softmax (allowed without: parc, parc_standardized, parc_pca32, parc_published, "
+            "rsa, cka, cka_debiased, knn, knn_5, h_score, h_score_shrunk, transrate, lda)",
         ),
         (
-            {"similarity.weighting": {"metric": "nce", "representation": "features"}},
+            {"similarity.weighting": {"metric": "nce", "transform": "rank"}},
             "similarity.weighting.representation: 'nce' is not computed of features (allowed: "
+            "pseudo_labels)",
+        ),
+        (
+            {"similarity.metrics": ["parc", "leep", "nce", "parc+nleep"]},
+            "similarity.metrics.3: the ranks of 'parc+nleep' need nleep too; add to "
+            "similarity.metrics",
+        ),
+        (
+            {"similarity.metrics": ["parc", "nce", "nce+nce"]},
+            "similarity.metrics.2: 'nce+nce' names a metric twice (allowed: each once)",
+        ),
+        (
+            {"similarity.metrics": ["parc", "leep", "nleep", "leep+nleep"]},
+            "similarity.metrics.3: the metrics of 'leep+nleep' have no representation in common "
+            "(allowed: those that are computed of one)",
+        ),
+        (
+            {
+                "similarity.metrics": ["parc", "nce", "parc+nce"],
+                "similarity.weighting.metric": "parc+nce",
+            },
+            "similarity.weighting.representation: 'parc+nce' is not computed of features (allowed: "
             "pseudo_labels)",
         ),
     ],
 )
 def test_what_a_metric_is_of_and_whether_it_may_weight(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: str
+    changes: dict[str, Any], expected: str
 ) -> None:
-    of_labels = {"representations": ("pseudo_labels",)}
-    monkeypatch.setitem(METRICS, "leep", Metric("leep", "x", "x", can_weight=False, **of_labels))
-    monkeypatch.setitem(METRICS, "nce", Metric("nce", "x", "x", **of_labels))
     metrics = {"similarity.metrics": ["parc", "leep", "nce"]}
     assert read_config(changed(metrics), SCHEMA)["similarity"]["metrics"][1] == "leep"
     if "similarity.representations" in changes:
         metrics = {"similarity.metrics": ["parc", "leep"]}
     assert problems_of(changed({**metrics, **changes})) == [expected]
+
+
+def test_an_unknown_metric_of_an_ensemble_is_named() -> None:
+    (problem,) = problems_of(changed({"similarity.metrics": ["parc", "parc+lep"]}))
+    assert problem.startswith("similarity.metrics.1: unknown metric 'lep'; did you mean 'leep'?")
+
+
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        {"metric": "leep", "representation": "pseudo_labels", "transform": "rank"},
+        {"metric": "logme", "transform": "softmax"},
+        {"metric": "leep+logme", "representation": "pseudo_labels"},
+        {"metric": "logme+parc"},
+    ],
+)
+def test_metrics_that_are_not_positive_may_weight_by_rank(weighting: dict[str, str]) -> None:
+    metrics = ["parc", "leep", "logme", "leep+logme", "logme+parc"]
+    config = changed({"similarity.metrics": metrics, "similarity.weighting": weighting})
+    found = read_config(config, SCHEMA)["similarity"]["weighting"]
+    assert found["metric"] == weighting["metric"]
+    assert found["transform"] == weighting.get("transform", "none")
 
 
 @pytest.mark.parametrize("start", ["imagenet", "nearest_source"])

@@ -26,7 +26,7 @@ class ScoreJob(Job):
     """Labelled images to score on."""
 
     metrics: tuple[str, ...]
-    """Names in `metrics.registry.METRICS`."""
+    """Names in `metrics.registry.METRICS`, or ensembles of these (`similarity.ensembles`)."""
 
     representations: tuple[str, ...]
     """Names in `metrics.registry.REPRESENTATIONS`."""
@@ -54,7 +54,7 @@ class RankingJob(Job):
     """What is computed, and of which probe."""
 
     metric: str
-    """The metric that selects sources."""
+    """The metric, or the ensemble, that selects sources."""
 
     representation: str
     """Of which representation."""
@@ -100,7 +100,7 @@ class WeightsJob(Job):
     """The architecture whose sources take part; None for all."""
 
     metric: str
-    """The metric that weights."""
+    """The metric, or the ensemble, that weights."""
 
     representation: str
     """Of which representation."""
@@ -116,6 +116,16 @@ class WeightsJob(Job):
 
     architectures: Mapping[str, str]
     """Architecture of each source that may serve the target."""
+
+    transform: str = "none"
+    """What becomes of scores before they weight: a name in `transforms.TRANSFORMS`."""
+
+    def as_params(self) -> dict[str, Any]:
+        # Left out where nothing does, so that weights from before there were transforms stand.
+        params = super().as_params()
+        if self.transform == "none":
+            del params["transform"]
+        return params
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:

@@ -11,6 +11,7 @@ from distillweighted.files.tables import write_table
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity.jobs import WeightsJob
 from distillweighted.similarity.tables import read_scores
+from distillweighted.similarity.transforms import TRANSFORMS
 from distillweighted.weights import (
     inverse_weights,
     one_hot_weights,
@@ -21,12 +22,16 @@ from distillweighted.weights import (
 
 def _power(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
     fallback = None if job.fallback == "error" else job.fallback
-    values = np.array(list(scores.values()))
-    return similarity_weights(values, job.p, fallback=fallback, keep=job.keep)
+    return similarity_weights(_similarities(scores, job), job.p, fallback=fallback, keep=job.keep)
 
 
 def _inverse(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
-    return inverse_weights(np.array(list(scores.values())))
+    return inverse_weights(_similarities(scores, job))
+
+
+def _similarities(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    """What eq. 5 takes powers of, `[S]`."""
+    return TRANSFORMS[job.transform](np.array(list(scores.values())))
 
 
 def _random(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
@@ -57,6 +62,8 @@ def weigh(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
     """
     if job.weighting not in WEIGHTINGS:
         raise ValueError(f"unknown weighting '{job.weighting}': choose from {list(WEIGHTINGS)}")
+    if job.transform not in TRANSFORMS:
+        raise ValueError(f"unknown transform '{job.transform}': choose from {list(TRANSFORMS)}")
     return WEIGHTINGS[job.weighting](scores, job)
 
 
@@ -84,6 +91,8 @@ def write_weights(job: WeightsJob, similarity: Path, output: Path) -> None:
         hint = ""
         if job.weighting == "power":
             hint = ", set similarity.weighting.fallback (equal or nearest)"
+        if job.weighting in ("power", "inverse"):
+            hint += ", set similarity.weighting.transform (rank or softmax)"
         raise ValueError(
             f"target '{job.target}', seed {job.seed}, {job.metric} on {job.representation}: "
             f"{error}. In the configuration: choose another similarity.weighting.metric or "

@@ -22,6 +22,12 @@ import pandas as pd
 
 from distillweighted.files.tables import read_facts
 from distillweighted.seeds import derive_seed
+from distillweighted.similarity.ensembles import (
+    is_ensemble,
+    mean_ranks,
+    members,
+    representations_of,
+)
 from distillweighted.similarity.jobs import RankingJob
 from distillweighted.similarity.linear_probe import cross_validate, neighbours_correct
 from distillweighted.similarity.metrics.inputs import Representation
@@ -38,6 +44,10 @@ SHUFFLES = 20
 
 NORMAL = 1.959963984540054
 """The normal distribution's 97.5% point."""
+
+
+Measured = dict[tuple[str, str], dict[str, np.ndarray]]
+"""For each metric and representation, and source, its score on the probe and on every half."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +125,8 @@ def rank_sources(
     seed = derive_seed(asked.seed, asked.target, "probe")
     probe = draw_probe(labels, asked.probe_size, seed=seed)
     halves = half_samples(labels[probe], job.half_samples, seed=seed)
-    found: list[tuple] = []
-    chosen: dict[str, np.ndarray] = {}
+    measured: Measured = {}
+    worth: dict[str, list[float]] = {}
     correct: dict[str, np.ndarray] = {}
     folds = derive_seed(asked.seed, asked.target, "linear probe") % 2**32
     for source, path in inference.items():
@@ -127,25 +137,32 @@ def rank_sources(
             # The student's start may be one of the sources.
             if source not in asked.sources:
                 continue
-            worth = 100 * correct[source].mean(), 100 * neighbours_correct(features, labels).mean()
+            knn = 100 * neighbours_correct(features, labels).mean()
             known = read_facts(facts[source], ("gmacs", "parameters"))
             cost = [math.nan if known[k] is None else known[k] for k in ("gmacs", "parameters")]
+            worth[source] = [100 * correct[source].mean(), knn, *cost]
             for name in asked.representations:
                 values = Representation(outputs[name][rows.labeled][probe])
                 for metric in asked.metrics:
-                    if name not in METRICS[metric].representations:
+                    if is_ensemble(metric) or name not in METRICS[metric].representations:
                         continue
                     try:
                         scores = _scores(metric, values, labels[probe], halves)
                     except ValueError as error:
                         raise ValueError(f"no {metric} score ({name}): {error}") from error
-                    if (metric, name) == (job.metric, job.representation):
-                        chosen[source] = scores
-                    low, high = _interval(scores, halves, len(probe))
-                    row = (source, metric, name, scores[0], low, high, *worth)
-                    found.append((*row, *cost))
+                    measured.setdefault((metric, name), {})[source] = scores
         except ValueError as error:
             raise ValueError(f"source '{source}' of target '{asked.target}': {error}") from error
+    for metric in filter(is_ensemble, asked.metrics):
+        for name in asked.representations:
+            if name in representations_of(metric):
+                of_members = [measured[member, name] for member in members(metric)]
+                measured[metric, name] = _ensemble(of_members)
+    found = [
+        (source, metric, name, s[0], *_interval(s, halves, len(probe)), *worth[source])
+        for (metric, name), of_sources in measured.items()
+        for source, s in of_sources.items()
+    ]
     table = pd.DataFrame(found, columns=[name for name in COLUMNS if name != "rank"])
     by = table.groupby(["metric", "representation"], sort=False)["score"]
     table["rank"] = by.rank(ascending=False, method="first").astype(int)
@@ -155,8 +172,8 @@ def rank_sources(
     metrics = table[table["rank"] == 1].iloc[:, :6].reset_index(drop=True)
     return Ranking(
         table,
-        _with_shuffled(metrics, inference, rows, probe, seed=seed),
-        _nearest_shares(chosen),
+        _with_shuffled(metrics, measured, inference, rows, probe, seed=seed),
+        _nearest_shares(measured[job.metric, job.representation]),
         correct,
         labels,
         _same_weights(facts, asked.sources, job.start),
@@ -181,21 +198,39 @@ def _same_weights(
     )
 
 
+def _ensemble(of_members: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The mean ranks of each source, of the whole probe and of every half by itself."""
+    sources = list(of_members[0])
+    ranks = mean_ranks([np.array([scores[s] for s in sources]) for scores in of_members])
+    return dict(zip(sources, ranks, strict=True))
+
+
 def _with_shuffled(
     metrics: pd.DataFrame,
+    measured: Measured,
     inference: Mapping[str, Path],
     rows: SplitRows,
     probe: np.ndarray,
     *,
     seed: int,
 ) -> pd.DataFrame:
-    """The nearest source of each metric, with its score where the labels are shuffled."""
+    """The nearest source of each metric, with its score where the labels are shuffled.
+
+    An ensemble's is its rank among the other sources, whose labels are as they were.
+    """
     found, labels = [], rows.labels[probe]
     for row in metrics.itertuples():
         outputs = load_inference(inference[row.source])[row.representation]
         values = Representation(outputs[rows.labeled][probe])
         rng = np.random.default_rng(seed)
-        scores = [METRICS[row.metric](values, rng.permutation(labels)) for _ in range(SHUFFLES)]
+        shuffles = [rng.permutation(labels) for _ in range(SHUFFLES)]
+        of_members = []
+        for metric in members(row.metric):
+            scores = np.array([METRICS[metric](values, shuffled) for shuffled in shuffles])
+            known = measured[metric, row.representation].items()
+            others = np.array([s[0] for source, s in known if source != row.source])
+            of_members.append(np.vstack([scores, np.repeat(others[:, None], SHUFFLES, axis=1)]))
+        scores = mean_ranks(of_members)[0] if is_ensemble(row.metric) else of_members[0][0]
         found.append((float(np.mean(scores)), float(np.std(scores, ddof=1))))
     columns = ["metric", "representation", "source", "score", "low", "high"]
     return metrics[columns].assign(

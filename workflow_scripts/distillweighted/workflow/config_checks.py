@@ -14,7 +14,6 @@ from distillweighted.networks.architectures import (
     describe_unknown,
     is_known,
 )
-from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.zoo import (
     CHOSEN_STARTS,
@@ -36,6 +35,7 @@ from distillweighted.tasks.registry import (
 from distillweighted.workflow.choice_checks import choice_problems
 from distillweighted.workflow.grid import list_students
 from distillweighted.workflow.learning_rates import rate_problems, tuning_problems
+from distillweighted.workflow.metric_checks import metric_problems
 from distillweighted.workflow.own_checks import (
     own_distillation_problems,
     own_target_problems,
@@ -71,38 +71,6 @@ def _exponent_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         allowed = ", ".join(map(format_p, exponents))
         text = f"{format_p(methods['default_p'])} is not one of methods.distill_weighted"
         yield Problem("methods.default_p", f"{text} (allowed: {allowed})")
-
-
-def _metric_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    similarity = config["similarity"]
-    weighting = similarity["weighting"]
-    named = [(f"similarity.metrics.{i}", name) for i, name in enumerate(similarity["metrics"])]
-    unknown = False
-    for path, name in [*named, ("similarity.weighting.metric", weighting["metric"])]:
-        if name not in METRICS:
-            unknown = True
-            yield unknown_name(path, name, METRICS, "metric")
-        elif not {*METRICS[name].representations} & {*similarity["representations"]}:
-            allowed = ", ".join(METRICS[name].representations)
-            yield Problem(path, f"'{name}' needs one of similarity.representations: {allowed}")
-    for key, values in (("metric", "metrics"), ("representation", "representations")):
-        if weighting[key] not in similarity[values] and not (unknown and key == "metric"):
-            yield Problem(
-                f"similarity.weighting.{key}",
-                f"'{weighting[key]}' is not computed; add it to similarity.{values} "
-                f"(allowed: {', '.join(similarity[values])})",
-            )
-    metric = METRICS.get(weighting["metric"])
-    if metric is None:
-        return
-    if not metric.can_weight:
-        allowed = ", ".join(name for name, other in METRICS.items() if other.can_weight)
-        text = f"eq. 5 cannot weight by '{metric.name}': it is not above 0 for similar sources"
-        yield Problem("similarity.weighting.metric", f"{text} (allowed: {allowed})")
-    if weighting["representation"] not in metric.representations:
-        allowed = ", ".join(metric.representations)
-        text = f"'{metric.name}' is not computed of {weighting['representation']}"
-        yield Problem("similarity.weighting.representation", f"{text} (allowed: {allowed})")
 
 
 def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -357,7 +325,7 @@ _GRID = "exclude targets sources methods baselines controls student seeds traini
 
 _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
     ("methods", _exponent_problems),
-    ("similarity", _metric_problems),
+    ("similarity", metric_problems),
     ("targets", _target_problems),
     ("targets training", own_training_problems),
     ("sources", _source_problems),

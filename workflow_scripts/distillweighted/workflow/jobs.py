@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distillweighted.similarity.ensembles import is_ensemble
 from distillweighted.similarity.jobs import ProbeJob, RankingJob, ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
@@ -179,6 +180,7 @@ class Jobs:
             keep=weighting["keep"],
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
+            transform=weighting["transform"],
         )
 
     def cohort(self, target: str, replicate: str, cohort: str) -> CohortJob:
@@ -262,7 +264,9 @@ class Jobs:
 
     def metric_modules(self) -> dict[str, list[str]]:
         """The modules and facts of the metrics that it computes, for `fingerprint.code_of`."""
-        metrics = [METRICS[name] for name in self.run.config["similarity"]["metrics"]]
+        # An ensemble's own metrics are among them.
+        names = self.run.config["similarity"]["metrics"]
+        metrics = [METRICS[name] for name in names if not is_ensemble(name)]
         return {
             "uses": [metric.path for metric in metrics],
             "facts": [metric.computation for metric in metrics],

@@ -42,7 +42,10 @@ class Metric:
     """What it can be computed of."""
 
     can_weight: bool = True
-    """Whether eq. 5 may weight by it: that needs scores above 0 for similar sources."""
+    """Whether eq. 5 may weight by it as it is: that needs scores above 0 for similar sources."""
+
+    range: str = "[-1, 1]"
+    """Where its scores lie; c is the number of classes of the target."""
 
     @property
     def path(self) -> str:
@@ -78,8 +81,28 @@ METRICS: dict[str, Metric] = {
         Metric("parc_pca32", "parc", "parc", {"standardize": True, "pca_dims": 32}),
         Metric("parc_published", "parc", "parc", {"standardize": True, "published_rounding": True}),
         Metric("rsa", "parc", "rsa"),
-        Metric("cka", "cka", "cka"),
+        Metric("cka", "cka", "cka", range="[0, 1]"),
         Metric("cka_debiased", "cka", "cka", {"debiased": True}),
+        # Those of the literature on transferability, which were made to choose what to fine-tune.
+        Metric("knn", "knn", "knn", range="[0, 1]"),
+        Metric("knn_5", "knn", "knn", {"neighbours": 5}, range="[0, 1]"),
+        Metric("leep", "leep", "leep", {}, ("pseudo_labels",), False, "(-inf, 0]"),
+        Metric("nce", "leep", "nce", {}, ("pseudo_labels",), False, "[-log c, 0]"),
+        Metric("nleep", "nleep", "nleep", {}, ("features",), False, "(-inf, 0]"),
+        Metric("h_score", "hscore", "h_score", range="[0, c - 1]"),
+        Metric("h_score_shrunk", "hscore", "h_score", {"shrunk": True}, range="[0, c - 1]"),
+        Metric("logme", "logme", "logme", can_weight=False, range="(-inf, inf)"),
+        Metric("transrate", "transrate", "transrate", range="[0, inf)"),
+        Metric("gbc", "gbc", "gbc", can_weight=False, range="[-c (c - 1), 0]"),
+        Metric(
+            "gbc_spherical",
+            "gbc",
+            "gbc",
+            {"spherical": True},
+            can_weight=False,
+            range="[-c (c - 1), 0]",
+        ),
+        Metric("lda", "lda", "lda", range="(0, 1)"),
     )
 }
 """Every metric by name."""

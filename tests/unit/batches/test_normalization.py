@@ -36,6 +36,12 @@ def test_every_value_is_normalised_to_rounding(channels_last):
         np.testing.assert_allclose(values.numpy(), part, rtol=0, atol=2 * np.spacing(largest))
 
 
+def test_images_that_are_all_alike_are_no_number():
+    """A training then says that its loss is none."""
+    black = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    assert normalize(black, [0.0] * 3, [0.0] * 3).isnan().all()
+
+
 def test_images_come_to_a_device_as_they_are():
     images = torch.arange(24, dtype=torch.uint8).view(2, 3, 2, 2)
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")

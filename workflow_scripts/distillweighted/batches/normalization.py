@@ -28,9 +28,10 @@ def _factors(
     mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Gain and shift of every value of a row of pixels, float32 [3 * width] each."""
-    gain = [1 / (255 * s) for s in std]
-    shift = [-m / s for m, s in zip(mean, std, strict=True)]
-    return tuple(torch.tensor(values, device=device).repeat(width) for values in (gain, shift))
+    # Of tensors, for a standard deviation of 0 (images all alike): no number, but no exception.
+    m, s = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
+    gain, shift = (row.float().repeat(width).to(device) for row in (1 / (255 * s), -m / s))
+    return gain, shift
 
 
 def to_device(images: Tensor, device: torch.device) -> Tensor:

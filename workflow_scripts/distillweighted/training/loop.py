@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 PREPARES_AHEAD = ("cuda",)
 """Types of device for which batches are prepared in a thread while a step is computed. Not the CPU:
 there both would want the cores, which jobs side by side use already, and preparing 48 images of 24
-pixels takes a tenth of the step of one student, of which a cohort has 28."""
+pixels takes a twentieth of one step of one student, of which a cohort has 28."""
 
 
 def train_students(

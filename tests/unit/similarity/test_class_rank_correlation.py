@@ -14,7 +14,11 @@ from distillweighted.similarity.metrics.inputs import Representation
 from distillweighted.similarity.metrics.parc import parc, rsa
 from distillweighted.similarity.metrics.registry import METRICS
 
-SHARED = [name for name in METRICS if name != "parc_published"]
+SHARED = [
+    name
+    for name, metric in METRICS.items()
+    if name != "parc_published" and "features" in metric.representations
+]
 
 
 def by_two_rankings(features: np.ndarray, labels: np.ndarray) -> float:

@@ -220,7 +220,8 @@ class TargetBatches:
         # The parts live as long as the step, so that their identities name them.
         key = ("normalized", *map(id, parts), *mean, *std, device)
         if key not in self._step:
-            images = torch.cat([to_device(part, device) for part in parts])
+            there = [to_device(part, device) for part in parts]
+            images = there[0] if len(there) == 1 else torch.cat(there)
             self._step[key] = (normalize(images, mean, std), *parts)
         return self._step[key][0]
 

@@ -92,6 +92,8 @@ def test_the_plugin_submits_every_job(run):
         "evaluation_evaluate_students_store_student": 1,
         "collect_accuracy": 1,
         "table1_accuracy": 1,
+        "table1_paired": 1,
+        "table1_random_selection": 1,
         "table2_correlation": 1,
         "table3_relative_accuracy": 1,
         "comparison_with_paper": 1,
@@ -104,9 +106,9 @@ def test_jobs_ask_for_what_their_rules_say(run):
     assert training["TresPerJob"] == "gres:gpu:1"
     assert training["MinMemoryNode"] == "1516M" and training["TimeLimit"] == "00:10:00"
     evaluation = asked["rule_evaluation_evaluate_students_store_student"]
-    # Eleven students, two at a time, ten minutes each.
+    # Three cohorts and then eleven students, two at a time, ten minutes each.
     assert evaluation["NumCPUs"] == "2" and evaluation["MinMemoryNode"] == "2000M"
-    assert evaluation["TimeLimit"] == "01:00:00"
+    assert evaluation["TimeLimit"] == "01:20:00"
 
 
 def test_a_cancelled_training_is_done_again(run):
@@ -146,8 +148,8 @@ def test_a_job_that_needs_more_gets_more(slurm, tmp_path):
     insert(workflow, "split_target", hang)
     rules = workflow.folder / "rules/data.smk"
     head, split = rules.read_text().split("rule split_target:")
-    assert "runtime=growing(10)" in split
-    split = split.replace("runtime=growing(10)", "runtime=growing(1)")
+    assert "runtime=per_attempt(10)" in split
+    split = split.replace("runtime=per_attempt(10)", "runtime=per_attempt(1)")
     rules.write_text(head + "rule split_target:" + split)
 
     # Without the profile's warning signal, which would end a job of a minute at its start.

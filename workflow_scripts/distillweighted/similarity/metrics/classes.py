@@ -4,49 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from distillweighted.similarity.metrics.inputs import checked_inputs
+from distillweighted.similarity.metrics.inputs import (
+    Representation,
+    checked_inputs,
+    class_numbers,
+)
 
 LARGEST = 1e100
 """Squares of larger features, and their sums, come near the end of float64."""
 
 
 def class_inputs(
-    features: np.ndarray, labels: np.ndarray, *, rescale: bool = False
+    features: np.ndarray | Representation, labels: np.ndarray, *, rescale: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return features as float64 `[n, d]` and classes 0, 1, ... `[n]`, or say what is wrong.
 
     Args:
-        features: `[n, d]`, one row an image of the probe.
+        features: `[n, d]`, one row an image of the probe; or what several metrics share of them.
         labels: integer classes `[n]`, or one-hot `[n, c]`.
-        rescale: For a metric that does not depend on the overall scale: multiply the features by a
-            power of two, which is exact and keeps squares finite. The others see them as they are.
+        rescale: For a metric that does not depend on the overall scale: `Representation.scaled`,
+            whose squares are finite. The others see the features as they are.
 
     Raises:
         ValueError: as `checked_inputs`; fewer than 3 images, images of several labels or of none,
             one class only, or features above 1e100 that are not rescaled.
     """
-    _, labels = checked_inputs(features, labels, min_samples=3)
-    if labels.ndim == 2:
-        if (labels.sum(axis=1) != 1).any():
-            raise ValueError(
-                "it is defined for images of one label each; some have several, or none"
-            )
-        labels = labels.argmax(axis=1)
-    classes = np.unique(labels, return_inverse=True)[1]
-    if classes.max() == 0:
+    representation, labels = checked_inputs(features, labels, min_samples=3)
+    if labels.ndim == 2 and (labels.sum(axis=1) != 1).any():
+        raise ValueError("it is defined for images of one label each; some have several, or none")
+    classes = class_numbers(labels)
+    if classes is None or classes.max() == 0:
         raise ValueError("the labels of the probe do not tell samples apart: one class only")
-    return own_scale(features, rescale=rescale), classes
-
-
-def own_scale(features: np.ndarray, *, rescale: bool) -> np.ndarray:
-    """Checked features as float64, rescaled if so asked; see `class_inputs`."""
-    features = np.asarray(features, dtype=np.float64)
-    largest = np.abs(features).max()
     if rescale:
-        return np.ldexp(features, -int(np.frexp(largest)[1]))
+        return representation.scaled, classes
+    largest = np.abs(representation.features).max()
     if largest > LARGEST:
         raise ValueError(f"features of {largest:.2g}: they cannot be squared and summed")
-    return features
+    return representation.features, classes
 
 
 def class_means(values: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from distillweighted.similarity.metrics.classes import own_scale
 from distillweighted.similarity.metrics.inputs import checked_inputs, one_hot
 from distillweighted.similarity.metrics.spectrum import spectrum
 
@@ -33,12 +32,12 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
             zero, or that give a class exactly though they are fewer than the images: the evidence
             then has no maximum.
     """
-    _, labels = checked_inputs(features, labels, min_samples=3)
+    representation, labels = checked_inputs(features, labels, min_samples=3)
     targets = one_hot(labels)
     targets = targets[:, targets.any(axis=0)]
     if not np.ptp(targets, axis=0).any():
         raise ValueError("the labels of the probe do not tell samples apart: one class only")
-    u, s = spectrum(own_scale(features, rescale=True), centre=False)
+    u, s = spectrum(representation.scaled, centre=False)
     shares = np.square(u.T @ targets)  # of t_c along each singular vector [r, c]
     left = np.square(targets).sum(axis=0) - shares.sum(axis=0)
     left = np.maximum(left, 0) if len(s) < len(u) else np.zeros(len(left))

@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -24,19 +24,44 @@ from distillweighted.tasks.prepared import read_image_names, read_index
 log = logging.getLogger(__name__)
 
 
-def main(asked: Mapping[str, Callable[..., None]], output: Path) -> None:
+def main(
+    jobs: Mapping[str, InferenceJob],
+    files: Mapping[str, Mapping[str, Path]],
+    images: Path,
+    index: Path,
+    output: Path,
+    *,
+    threads: int,
+    scratch: str | None = None,
+    test_images: Path | None = None,
+) -> None:
     """Ask sources one after the other; of one that fails a note says why, and the others go on.
 
     Args:
-        asked: What asks a source and writes its answers to a file, by its name (`infer`).
+        jobs: The sources, by name, and how each is asked.
+        files: Of each source its own files by name: model, facts and text of `infer`.
+        images: The target's training images.
+        index: Its images.csv.
         output: Folder to write: a source's answers, or its note.
+        threads: CPU threads.
+        scratch: Folder for copies of the images on this machine's own disk.
+        test_images: The target's test images, where sources are asked about them too.
     """
     # It has been removed, but a job of a killed run may have gone on for a moment.
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    for source, ask in asked.items():
+    for source, job in jobs.items():
         try:
-            ask(output=output / f"{source}.safetensors")
+            infer(
+                job,
+                images,
+                index,
+                output=output / f"{source}.safetensors",
+                threads=threads,
+                scratch=scratch,
+                test_images=test_images,
+                **files[source],
+            )
         except (ValueError, RuntimeError, OSError) as error:
             log.exception("source %s was not asked", source)
             hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
@@ -116,28 +141,21 @@ def infer(
 
 
 if "snakemake" in globals():
-    from functools import partial
-
     from distillweighted.workflow.joblog import job_log
 
     with job_log(snakemake.log[0]):
-        files, settings = snakemake.input, snakemake.params
-        of_target = {"images": Path(files.images), "index": Path(files.index)}
-        if hasattr(files, "test_images"):
-            of_target["test_images"] = Path(files.test_images)
-        # No parameter of the rule: another folder infers nothing again.
-        scratch = snakemake.config["scratch"]
+        of_target = snakemake.input
         main(
+            {name: InferenceJob.of(job) for name, job in snakemake.params.jobs.items()},
             {
-                source: partial(
-                    infer,
-                    InferenceJob.of(settings.jobs[source]),
-                    threads=snakemake.threads,
-                    scratch=scratch,
-                    **of_target,
-                    **{name: Path(path) for name, path in own.items()},
-                )
-                for source, own in settings.files.items()
+                source: {name: Path(path) for name, path in own.items()}
+                for source, own in snakemake.params.files.items()
             },
+            Path(of_target.images),
+            Path(of_target.index),
             Path(snakemake.output[0]),
+            threads=snakemake.threads,
+            # No parameter of the rule: another folder infers nothing again.
+            scratch=snakemake.config["scratch"],
+            **{name: Path(path) for name, path in of_target.items() if name == "test_images"},
         )

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -117,19 +116,26 @@ def test_copies_on_another_disk_change_nothing(world, tmp_path):
     assert copies == ["test_images.npy", "train_images.npy"]
 
 
-def test_a_source_that_fails_leaves_a_note_and_the_others_are_asked(world):
+def test_a_source_that_fails_leaves_a_note_and_the_others_are_asked(world, monkeypatch):
     asked = []
 
-    def ask(name, output):
-        asked.append(name)
-        if name == "broken":
+    def infer(job, images, index, *, model, output, **_):
+        asked.append(job.source)
+        assert (images, index, model.name) == (*of_target, f"{job.source}.model")
+        if job.source == "broken":
             raise ValueError("source broken: its features are not finite")
         output.write_bytes(b"answers")
+
+    monkeypatch.setattr(infer_sources, "infer", infer)
+    of_target = world.data["train_images"], world.data["index"]
 
     folder = world.root / "cohort"
     (folder / "left").mkdir(parents=True)
     names = ("first", "broken", "last")
-    infer_sources.main({name: partial(ask, name) for name in names}, folder)
+    job = RUN.jobs.inference("lesions_b", "alexnet_tiny_latin")
+    jobs = {name: replace(job, source=name) for name in names}
+    files = {name: {"model": world.root / f"{name}.model"} for name in names}
+    infer_sources.main(jobs, files, *of_target, folder, threads=1)
     assert asked == list(names)
     files = {path.name for path in folder.iterdir()}
     assert files == {"first.safetensors", "broken.failed.txt", "last.safetensors"}

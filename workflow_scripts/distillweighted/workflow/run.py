@@ -436,11 +436,13 @@ class Run:
 
     def _images(self, target: str) -> dict[str, Any]:
         """The files by name of the images that sources are asked about."""
-        own = ("train_images.npy", "images.csv", "test_images.npy")
-        names = ("images", "index", "test_images")
-        paths = [self.paths.task(target, file) for file in own]
-        found = dict(zip(names, paths, strict=True))
-        return found if self.tasks[target].own else {k: found[k] for k in names[:2]}
+        inputs = {
+            "images": self.paths.task(target, "train_images.npy"),
+            "index": self.paths.task(target, "images.csv"),
+        }
+        if self.tasks[target].own:
+            inputs["test_images"] = self.paths.task(target, "test_images.npy")
+        return inputs
 
     @cached_property
     def roots(self) -> dict[str, Path | None]:
@@ -455,15 +457,14 @@ class Run:
     @cached_property
     def _inference_cohorts(self) -> dict[str, dict[str, str]]:
         """The cohort of every source that serves a target."""
-        size, cohorts = self.config["inference"]["cohort"], {}
-        for target in self.targets:
-            admissible = {source.name for source in self.admissible(target)}
-            names = [name for name in self.sources if name in admissible]
-            cohorts[target] = {
-                name: name if size == 1 else f"{size}-sources-{i // size}"
-                for i, name in enumerate(names)
+        size = self.config["inference"]["cohort"]
+        return {
+            target: {
+                source.name: source.name if size == 1 else f"{size}-sources-{i // size}"
+                for i, source in enumerate(self.admissible(target))
             }
-        return cohorts
+            for target in self.targets
+        }
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str, str], PlannedStudent]:

@@ -23,7 +23,7 @@ from distillweighted.tasks.prepared import (
 )
 from distillweighted.tasks.splits import read_split
 
-EXAMPLES = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=80, suppress_health_check=list(HealthCheck))
 RNG = np.random.default_rng(0)
 
 

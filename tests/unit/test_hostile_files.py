@@ -327,7 +327,7 @@ TEXTS = st.text(max_size=60) | st.lists(
 ).map("".join)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(TEXTS.map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=60))
 def test_any_list_is_read_or_refused(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "any.csv"
@@ -347,7 +347,7 @@ def test_a_list_with_a_few_other_characters_is_read_or_refused(name, tmp_path):
     text = file.read_text()
     parts = st.sampled_from(["", ",", '"', "\n", "\0", " ", "../", "/", "1", "-1", "é", "nan", "x"])
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.tuples(st.integers(0, len(text)), parts, st.integers(0, 9)), min_size=1))
     def check(changes):
         changed = text

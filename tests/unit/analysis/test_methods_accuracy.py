@@ -111,7 +111,7 @@ def table1(grid, **options):
     return table1_accuracy(methods, COMPUTE)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6))
 def test_table1_against_loops(seed):
     grid = Grid(seed)
@@ -159,7 +159,7 @@ def relative(grid, k, target, seed, scores):
     return 100 * sum(sums) / len(sums) / sum(sorted(values)[-k:])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6))
 def test_tables_2_and_3_against_loops(seed):
     grid = Grid(seed)

@@ -137,7 +137,7 @@ def test_data_free_rows_come_after_the_papers_and_chance_last():
     assert table.loc["parameters", "t"] == pytest.approx(-math.sqrt(3) / 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=6),
     st.data(),

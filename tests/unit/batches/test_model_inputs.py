@@ -21,7 +21,7 @@ def picture(height, width):
     return (ramp[..., None] + rng.integers(0, 36, (height, width, 3))).astype(np.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     height=SIDES, width=SIDES, size=st.integers(8, 48),
     crop_pct=st.sampled_from([0.875, 0.9, 0.95, 1.0]),

@@ -47,7 +47,7 @@ def ask(batches, kind, step):
 
 
 @given(st.integers(1, 12), st.integers(1, 30), st.integers(0, 2**63 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_pass_of_a_stream_is_a_permutation(n, size, seed):
     indices = np.arange(100, 100 + n)
     stream, again = IndexStream(indices, size, seed=seed), IndexStream(indices, size, seed=seed)
@@ -71,7 +71,7 @@ def test_a_stream_of_nothing_is_an_error():
 
 
 @given(st.permutations(list(KINDS) * 2))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_step_is_the_same_for_all_who_ask_in_any_order(order):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     first, second = target_batches(images=images), target_batches(images=images)

@@ -103,7 +103,7 @@ def test_half_of_the_training_views_are_mirrored(pool):
     st.lists(st.floats(0, 1, exclude_max=True), min_size=4, max_size=4),
     st.floats(0.01, 1),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_random_part_lies_inside_the_image(height, width, draw, min_scale):
     top, left, h, w = random_part((height, width), np.array(draw), min_scale=min_scale)
     assert 0 <= top <= top + h <= height and h >= 1
@@ -123,7 +123,7 @@ def test_a_crop_without_padding_is_the_image():
 
 
 @given(st.integers(1, 3), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_crop_is_a_shift_of_the_mirrored_image(padding, seed):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (6, 3, 5, 7), dtype=np.uint8)

@@ -62,7 +62,7 @@ def probes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(draw(st.sampled_from([np.float32, np.float64]))), labels
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(probe=probes())
 def test_one_sort_gives_what_two_rankings_give(probe):
     features, labels = probe
@@ -73,7 +73,7 @@ def test_one_sort_gives_what_two_rankings_give(probe):
     assert parc(features, np.eye(9)[labels]) == parc(features, labels)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(probe=probes())
 def test_cka_is_that_of_kernels(probe):
     features, labels = probe
@@ -81,7 +81,7 @@ def test_cka_is_that_of_kernels(probe):
     assert cka(features, labels) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(n=st.integers(2, 60), levels=st.integers(1, 40), seed=st.integers(0, 10**6))
 def test_rank_correlation_with_ties(n, levels, seed):
     rng = np.random.default_rng(seed)

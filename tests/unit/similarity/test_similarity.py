@@ -211,7 +211,7 @@ def test_biased_cka_of_random_features_rises_with_width():
     assert scores[0] + 0.1 < scores[1] < scores[2] - 0.1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), classes=st.integers(2, 6), metric=st.sampled_from(EXACT))
 def test_invariances(seed, classes, metric):
     rng = np.random.default_rng(seed)

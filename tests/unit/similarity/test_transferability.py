@@ -272,7 +272,7 @@ def test_nleep_tells_clusters_from_noise():
     assert np.isfinite(nleep(np.eye(3)[labels], labels))  # three places, more components
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     classes=st.integers(2, 5),

@@ -117,7 +117,7 @@ def test_prototypes_name_the_group_of_images_without_labels():
 
 
 @given(st.permutations(range(12)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_prototypes_do_not_depend_on_the_order_of_the_labelled_images(order):
     features, groups = blobs(each=8)
     rows = np.array(order)
@@ -164,7 +164,7 @@ def test_features_that_say_nothing_are_errors(name, features, message):
 
 @pytest.mark.parametrize("name", STAND_INS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_pseudo_labels_do_not_depend_on_units_or_order_of_dimensions(name, data):
     """A source's features have any scale and place: what they teach is the same."""
     features = np.random.default_rng(0).normal(size=(60, 5))

@@ -38,7 +38,7 @@ def ragged(folder, images):
 
 
 @given(sides=SIDES, data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_rows_come_back_as_written(tmp_path_factory, sides, data):
     path, images = tmp_path_factory.mktemp("store") / "train_images.npy", noise(sides)
     sizes = write_ragged(path, iter(images))

@@ -86,7 +86,7 @@ def test_an_image_without_a_label_is_named(folder):
     fraction=st.sampled_from([0.2, 0.25, 0.5]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_share_is_exact_and_stratified(counts, fraction, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     mask = split_labeled(labels, fraction, seed=seed)

@@ -673,7 +673,7 @@ def test_bad_configurations_end_in_an_error_that_names_a_key(starts, examples, f
     refused: set[str] = set()
     valid = 0
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(mutated(starts))
     def check(raw: dict[str, Any]) -> None:
         nonlocal valid

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distillweighted.__main__ import main
@@ -33,7 +33,6 @@ def error_of(tmp_path, content):
     return message.removeprefix(f"{path}: ")
 
 
-@settings(deadline=None)
 @given(content=st.dictionaries(st.text().filter(lambda key: key != "__use_yte__"), PLAIN))
 def test_what_was_written_is_read(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("config") / "a.yaml"

@@ -347,7 +347,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(configs())
 def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> None:
     students = grid.student_grid(config)
@@ -376,7 +376,7 @@ def cohorts_of(config: dict[str, Any]) -> dict[tuple, str]:
     return dict(zip(keys, students["cohort"]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(configs(), EXPONENTS)
 def test_cohorts(config: dict[str, Any], added: float) -> None:
     cohorts = cohorts_of(config)

@@ -276,7 +276,6 @@ PARTS = st.one_of(
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(suffix=st.sampled_from(["zip", "tar"]), parts=st.lists(PARTS, min_size=1, max_size=6))
@@ -312,7 +311,6 @@ DAMAGES = st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=4)), min_
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(suffix=st.sampled_from(FORMATS[:3]), damages=DAMAGES, cut=st.booleans())

@@ -139,7 +139,7 @@ def test_an_array_with_more_places_than_bytes_is_refused(tmp_path):
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_damaged_pickle_is_an_error_or_a_dictionary(tmp_path_factory, at, value):
     data = bytearray(pickle_as_python2({b"data": np.zeros((2, 9), np.uint8), b"labels": [1, 2]}))
     data[at % len(data)] = value

@@ -92,7 +92,7 @@ def test_an_image_is_turned_upright(tmp_path):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @given(kept=st.floats(0, 0.9))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_truncated_image_is_an_error_that_names_its_file(kind, kept, tmp_path_factory):
     path = tmp_path_factory.mktemp("images") / "cut.jpg"
     pixels = np.random.default_rng(2).integers(0, 256, (20, 20, 3), np.uint8)

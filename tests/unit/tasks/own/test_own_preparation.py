@@ -107,7 +107,7 @@ def test_duplicates_of_duplicates_are_in_one_group():
     assert groups_of(prints) == [list(range(12))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_pairs_are_merged_to_the_groups_that_they_connect(data):
     n = data.draw(st.integers(2, 12))
@@ -159,7 +159,7 @@ def tasks(draw):
     return labels, [group for group in groups if len(group) > 1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tasks(), st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.integers(0, 5))
 def test_carving_keeps_groups_together_and_enough_of_each_class(task, fraction, seed):
     labels, groups = task

@@ -59,7 +59,7 @@ test-slurm: $(VENV)/.installed  ## a one-node Slurm, and the tiny run through pr
 lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt --check Snakefile rules
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
 
 bench: $(VENV)/.installed  ## speed, as ratios measured in one run

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.networks.classifier import Classifier
+from distillweighted.training.optimizer import AdamW
 
 
 class TrainingError(RuntimeError):
@@ -74,7 +75,7 @@ class Trainee:
         self.model = model.to(device).train()
         self.outcome = Outcome(name)
         self.current_rate = learning_rate
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             _groups([*self.model.parameters(), *extra], weight_decay),
             lr=learning_rate,
             fused=True,

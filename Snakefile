@@ -52,6 +52,7 @@ wildcard_constraints:
 
 # A plan (-n) does not come here, so that it can be made without the data.
 onstart:
+    collect_garbage()
     look_once_for_ready_jobs()
     check_results()
     check_files(workflow.dag.needrun_jobs())

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 #: Differences up to which every assignment of signs is looked at: 2^20.
 EXACT_UP_TO = 20
@@ -73,11 +72,13 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     Returns:
         p in (0, 1]; 1 where all differences are 0.
     """
+    from scipy.stats import rankdata  # a slow import, which a plan does without
+
     values = np.round(np.asarray(differences, np.float64), 9)
     values = values[values != 0]
     if not len(values):
         return 1.0
-    return sign_flip_p(stats.rankdata(np.abs(values)) * np.sign(values))
+    return sign_flip_p(rankdata(np.abs(values)) * np.sign(values))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -111,7 +112,9 @@ def half_width(values: Sequence[float], *, level: float = 0.95) -> float:
         values: float [n], drawn independently.
         level: Share of such intervals that hold the mean.
     """
+    from scipy.stats import t
+
     n = len(values)
     if n < 2:
         return float("nan")
-    return float(np.std(values, ddof=1) / np.sqrt(n) * stats.t.ppf((1 + level) / 2, n - 1))
+    return float(np.std(values, ddof=1) / np.sqrt(n) * t.ppf((1 + level) / 2, n - 1))

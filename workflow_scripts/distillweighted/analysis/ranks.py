@@ -8,7 +8,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from distillweighted.analysis.methods_accuracy import student_architecture
 from distillweighted.analysis.paired_tests import holm, least_holm_p, signed_rank_p
@@ -71,6 +70,8 @@ def mean_ranks(methods: pd.DataFrame, *, student: str | None = None) -> MeanRank
     Raises:
         ValueError: There are fewer than 2 methods, or no seed has all of them on every target.
     """
+    from scipy.stats import rankdata  # a slow import, which a plan does without
+
     student = student_architecture(methods) if student is None else student
     rows = methods[methods["student"] == student]
     rows = rows[~rows["method"].map(is_control).astype(bool)]
@@ -82,7 +83,7 @@ def mean_ranks(methods: pd.DataFrame, *, student: str | None = None) -> MeanRank
     if complete.empty:
         raise ValueError("ranks need a seed that every method has for every target")
     table = complete.mean().unstack().round(9)[names]
-    mean = pd.Series(stats.rankdata(-table.to_numpy(), axis=1).mean(axis=0), index=names)
+    mean = pd.Series(rankdata(-table.to_numpy(), axis=1).mean(axis=0), index=names)
     ranks = mean.sort_values(kind="stable").to_dict()
     pairs = list(combinations(ranks, 2))
     p = holm([signed_rank_p(table[one] - table[other]) for one, other in pairs])

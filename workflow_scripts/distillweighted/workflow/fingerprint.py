@@ -116,20 +116,28 @@ def _read(path: Path) -> _Module:
     return _analyse(path.read_text(encoding="utf-8"), str(path))
 
 
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+"""Where statements hold others."""
+
+
 @functools.cache
 def _analyse(text: str, path: str) -> _Module:
     tree = ast.parse(text, filename=path)
     imports: list[tuple[int, str, tuple[str, ...]]] = []
-    for node in ast.walk(tree):
+    # Statements alone: they are a tenth of the nodes, and no expression holds one of these.
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
         if isinstance(node, ast.Import):
             imports += [(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = tuple(alias.name for alias in node.names)
             imports.append((node.level, node.module or "", names))
-        for block in ("body", "orelse", "finalbody"):
+        for block in _BLOCKS:
             statements = getattr(node, block, None)
             if isinstance(statements, list):
-                setattr(node, block, [s for s in statements if not _is_docstring(s)])
+                statements[:] = [s for s in statements if not _is_docstring(s)]
+                pending += statements
     return _Module(
         code=ast.dump(tree).encode(),
         imports=tuple(imports),
@@ -154,19 +162,28 @@ def _passes_names_on(statement: ast.stmt) -> bool:
     return False
 
 
-def _imported_files(root: Path, path: Path) -> Iterator[Path]:
+def _imported_files(root: Path, path: Path) -> frozenset[Path]:
     """Files of this library that the imports of a file name."""
-    for level, name, members in _read(path).imports:
+    return _named_files(root, path, _read(path).imports)
+
+
+@functools.cache
+def _named_files(
+    root: Path, path: Path, imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+) -> frozenset[Path]:
+    found: set[Path] = set()
+    for level, name, members in imports:
         base = name.split(".") if name else []
         if level > 0:
             package = path.relative_to(root).parent.parts
             base = [*package[: len(package) - level + 1], *base]
         if not members:
-            yield from _files_of(root, base)
+            found.update(_files_of(root, base))
         for member in members:
             # `from package import name` names a module where there is one.
             is_module = _find_module(root, [*base, member]) is not None
-            yield from _files_of(root, [*base, member] if is_module else base)
+            found.update(_files_of(root, [*base, member] if is_module else base))
+    return frozenset(found)
 
 
 def _files_of(root: Path, parts: list[str]) -> Iterator[Path]:

@@ -6,13 +6,16 @@ and a letter of a target that looks like a letter of a source would be that sour
 letters are left out.
 """
 
+from __future__ import annotations
+
 import functools
 import pathlib
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font, LoadFlags
-from scipy import ndimage
+
+if TYPE_CHECKING:
+    from matplotlib.ft2font import FT2Font
 
 ATLAS_SIZE = 64
 BOX_SIZE = 44
@@ -52,6 +55,8 @@ FACES: dict[str, tuple[str, ...]] = {
 
 def _draw_ink(font: FT2Font, character: str, pixels_per_em: float) -> np.ndarray:
     """Draws one character, cut to its ink: float64 [height, width], 0 to 1."""
+    from matplotlib.ft2font import LoadFlags
+
     font.set_size(pixels_per_em, 72)
     # Without hinting, the outline is drawn as designed, whatever the size and FreeType's version.
     font.set_text(character, 0.0, flags=LoadFlags.NO_HINTING)
@@ -82,6 +87,11 @@ def glyph_atlas(script: str) -> np.ndarray:
     Raises:
         RuntimeError: if a font of the installed matplotlib lacks a character.
     """
+    # Slow imports, which a plan of the tasks does without.
+    import matplotlib
+    from matplotlib.ft2font import FT2Font
+    from scipy import ndimage
+
     characters, faces = SCRIPTS[script], FACES[script]
     folder = pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     atlas = np.zeros((len(characters), len(faces), ATLAS_SIZE, ATLAS_SIZE))

@@ -39,6 +39,7 @@ def test_one_command_makes_every_product(finished):
         "table1_standard_error",
         "table1_paired",
         "table1_paired_targets",
+        "all_methods",
         "table1_random_selection",
         "comparison_paired",
         "table2_correlation",

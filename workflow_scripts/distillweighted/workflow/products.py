@@ -120,7 +120,7 @@ class Products:
             return ["tuning"]
         names = ["table1_accuracy", "comparison_with_paper"]
         if self.has_pairs:
-            names.append("table1_paired")
+            names += ["table1_paired", "all_methods"]
         if self.has_random_selection:
             names.append("table1_random_selection")
         if self.has_lambdas:

@@ -86,15 +86,29 @@ def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tenso
         return images
     n, _, height, width = images.shape
     pixels = images.permute(0, 2, 3, 1).numpy()
-    # torch pads no bytes by reflection, so numpy does.
-    margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    padded = np.pad(pixels, margins, mode="reflect")
-    top, left = (rng.integers(0, 2 * padding + 1, n).tolist() for _ in range(2))
+    padded = _mirrored(pixels, padding)
+    tops, lefts = rng.integers(0, 2 * padding + 1, (2, n)).tolist()
     cut = np.empty(pixels.shape, np.uint8)
     # One slice an image: to gather the pixels by their indices takes five times as long.
-    for i in range(n):
-        cut[i] = padded[i, top[i] : top[i] + height, left[i] : left[i] + width]
+    for image, whole, top, left in zip(cut, padded, tops, lefts, strict=True):
+        image[:] = whole[top : top + height, left : left + width]
     return torch.from_numpy(cut).permute(0, 3, 1, 2)
+
+
+def _mirrored(pixels: np.ndarray, p: int) -> np.ndarray:
+    """Images uint8 [n, h, w, 3] with `p` more pixels on every side, mirrored at the outermost."""
+    n, height, width, _ = pixels.shape
+    if p >= min(height, width) - 1:  # a mirror image of a mirror image
+        return np.pad(pixels, ((0, 0), (p, p), (p, p), (0, 0)), mode="reflect")
+    # NumPy takes three times as long for the same, and torch pads no bytes so.
+    padded = np.empty((n, height + 2 * p, width + 2 * p, 3), np.uint8)
+    middle = padded[:, p : p + height]
+    middle[:, :, p : p + width] = pixels
+    middle[:, :, :p] = pixels[:, :, p:0:-1]
+    middle[:, :, p + width :] = pixels[:, :, width - 2 : width - 2 - p : -1]
+    padded[:, :p] = padded[:, 2 * p : p : -1]
+    padded[:, p + height :] = padded[:, p + height - 2 : height - 2 : -1]
+    return padded
 
 
 @dataclass(frozen=True)

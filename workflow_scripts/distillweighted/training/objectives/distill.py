@@ -19,7 +19,7 @@ def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[
     labeled = losses.labeled_loss(student.model.head(on_labeled), labels.to(student.device))
     distilled = losses.weighted_distillation_loss(
         student.heads(on_unlabeled),
-        pseudo.probabilities[rows].to(student.device),
+        pseudo.probabilities.index_select(0, rows).to(student.device),
         pseudo.sizes,
         pseudo.weights,
         temperature=settings.temperature,

@@ -69,7 +69,8 @@ class Representation:
 
         A power of two is exact, and squares and their sums stay finite.
         """
-        exponent = int(np.frexp(np.abs(self.features).max())[1])
+        largest = max(self.features.max(), -self.features.min())
+        exponent = int(np.frexp(largest)[1])
         return self.features if abs(exponent) < 64 else np.ldexp(self.features, -exponent)
 
     @cached_property

@@ -49,7 +49,7 @@ def distillation_step(
     features = student.model.backbone(student.inputs(batches, images, unlabeled))
     on_labeled, on_unlabeled = features.split([len(images), len(unlabeled)])
     labeled = losses.labeled_loss(student.model.head(on_labeled), labels.to(student.device))
-    targets = student.pseudo_labels.probabilities[rows].to(student.device)
+    targets = student.pseudo_labels.probabilities.index_select(0, rows).to(student.device)
     distilled = distillation(student.heads(on_unlabeled), targets)
     loss = losses.single_source_loss(labeled, distilled, settings.lam)
     return {"loss": loss, "labeled_loss": labeled, "unlabeled_loss": distilled}

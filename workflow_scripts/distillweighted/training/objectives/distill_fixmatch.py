@@ -29,7 +29,7 @@ def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[
     consistency = losses.fixmatch_loss(on_weak, on_strong, threshold=settings.fixmatch_threshold)
     distilled = losses.weighted_distillation_loss(
         student.heads(weak_features),
-        pseudo.probabilities[rows].to(student.device),
+        pseudo.probabilities.index_select(0, rows).to(student.device),
         pseudo.sizes,
         pseudo.weights,
         temperature=settings.temperature,

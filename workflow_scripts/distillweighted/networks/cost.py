@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -35,7 +38,6 @@ def count_macs(model: nn.Module, image_size: int) -> int:
     pooling and biases), and 4 in thop.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
 
     device = next(model.parameters()).device
     was_training = model.training
@@ -44,14 +46,14 @@ def count_macs(model: nn.Module, image_size: int) -> int:
     learned = [values for values in model.parameters() if values.requires_grad]
     for values in learned:
         values.requires_grad_(False)
-    elements, counter = _ElementCounter(), FlopCounterMode(display=False)
+    elements, products = _ElementCounter(), _ProductCounter()
     # The counter does not know the fused attention of every device; this one is matrix products.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), elements, counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), elements, products:
         model(torch.zeros(1, 3, image_size, image_size, device=device))
     model.train(was_training)
     for values in learned:
         values.requires_grad_(True)
-    return counter.get_total_flops() // 2 + elements.total
+    return products.total + elements.total
 
 
 class _ElementCounter(TorchFunctionMode):
@@ -70,3 +72,31 @@ class _ElementCounter(TorchFunctionMode):
         elif function is F.adaptive_avg_pool2d:
             self.total += args[0].numel()
         return function(*args, **kwargs)
+
+
+class _ProductCounter(TorchDispatchMode):
+    """Counts multiply-accumulates of convolutions and matrix products by PyTorch's formulas."""
+
+    def __init__(self):
+        from torch.utils.flop_counter import flop_registry
+
+        super().__init__()
+        self.total, self._formulas = 0, flop_registry
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        formula = self._formulas.get(function._overloadpacket)
+        if formula is None:
+            # It may consist of what has one.
+            with self:
+                result = function.decompose(*args, **kwargs)
+            return function(*args, **kwargs) if result is NotImplemented else result
+        result = function(*args, **kwargs)
+        # Two operations for each multiply-accumulate.
+        self.total += formula(*args, **kwargs, out_val=result) // 2
+        return result
+
+
+# PyTorch's own counter, and any such mode, is prepared for `torch.compile` on its first call, which
+# imports the compiler: a second, in trainings of seconds.
+_ProductCounter.__torch_dispatch__ = inspect.unwrap(_ProductCounter.__torch_dispatch__)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.networks.classifier import Classifier
+from distillweighted.training.optimizer import AdamW
 
 
 class TrainingError(RuntimeError):
@@ -75,7 +76,7 @@ class Trainee:
         self.outcome = Outcome(name)
         self.current_rate = learning_rate
         self._parameters = [*self.model.parameters(), *extra]
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             _groups(self._parameters, weight_decay),
             lr=learning_rate,
             fused=True,

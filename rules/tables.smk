@@ -430,6 +430,36 @@ rule effect_of_lambda:
         "../workflow_scripts/effect_of_lambda.py"
 
 
+# Only for a configuration with two exponents or more, and a rule that chooses p or k.
+rule choice_of_weights:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+        choices=RUN.products.choice_files,
+    output:
+        RUN.paths.table_files("choice_of_weights")[1:],
+        csv=report(
+            "<results>/tables/choice_of_weights.csv",
+            caption="captions/choice_of_weights.rst",
+            category="Tables",
+            labels={"item": "Choice of weights", "shows": "rules that choose p and k"},
+        ),
+    log:
+        "<results>/logs/choice_of_weights.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("choice_of_weights"),
+        exponents=RUN.products.compared_exponents,
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/choice_of_weights.py"
+
+
 # Only for a configuration with `tuning`, whose one table it is; learning_rates.yaml is what such a
 # run is for.
 rule tuning:

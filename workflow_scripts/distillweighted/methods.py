@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Variants = Literal["one", "default_p", "sources", "exponents", "draws", "architectures"]
+Variants = Literal["one", "default_p", "sources", "exponents", "draws", "keeps", "architectures"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Method:
 
     variants: Variants = "one"
     """Which students of it there are for a target: one; one at `methods.default_p`; or one a
-    source, exponent p, draw of random weights, or source architecture."""
+    source, exponent p, draw of random weights, number k of sources that are kept, or source
+    architecture."""
 
     other_architectures: bool = False
     """Whether the source architectures can have it beside the student's own."""
@@ -103,6 +104,24 @@ METHODS: dict[str, Method] = {
         ),
         Method("in_fixmatch", "IN+FixMatch", objective="fixmatch", switch="baselines.in_fixmatch"),
         # Not of the paper.
+        Method(
+            "distill_auto_p",
+            "DistillWeighted, p by spread",
+            objective="distill",
+            weights="auto",
+            switch="methods.distill_auto_p",
+            origin="this project",
+        ),
+        # In tables of choices of weights alone: no one k of them stands for the method.
+        Method(
+            "distill_top_k",
+            "Equal weights of the nearest k",
+            objective="distill",
+            weights="equal",
+            switch="methods.distill_top_k",
+            variants="keeps",
+            origin="this project",
+        ),
         Method(
             "distill_prototypes",
             "DistillWeighted, prototypes",
@@ -251,6 +270,8 @@ METHOD_ORDER = (
     "distill_standardized",
     "probe_labels",
     "probe_ensemble",
+    "distill_auto_p",
+    "distill_top_k",
     "control_pass_through",
     "control_labeled_batch",
     "control_random_head",

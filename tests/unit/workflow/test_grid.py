@@ -50,6 +50,8 @@ def make_config(**changes: Any) -> dict[str, Any]:
             "distill_inverse": True,
             "distill_random_weights": 2,
             **dict.fromkeys(FURTHER, False),
+            "distill_auto_p": False,
+            "distill_top_k": [],
             "default_p": 12.0,
         },
         "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
@@ -141,6 +143,8 @@ def test_methods_and_baselines_can_be_switched_off() -> None:
             "distill_inverse": False,
             "distill_random_weights": 0,
             **dict.fromkeys(FURTHER, False),
+            "distill_auto_p": False,
+            "distill_top_k": [],
             "distill_single_seeds": None,
             "default_p": 12.0,
         },
@@ -324,6 +328,8 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             "distill_inverse": draw(st.booleans()),
             "distill_random_weights": draw(st.integers(0, 3)),
             **{name: draw(st.booleans()) for name in FURTHER},
+            "distill_auto_p": draw(st.booleans()),
+            "distill_top_k": draw(st.lists(st.integers(2, 9), max_size=2, unique=True)),
             "default_p": draw(EXPONENTS),
         },
         "student": {
@@ -355,7 +361,7 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
     students = grid.student_grid(config)
     assert not students.duplicated(["target", "replicate", "recipe"]).any()
     # A recipe's name says all: no two recipes train the same thing either.
-    what = ["target", "replicate", "method", "p", "source", "draw", "student"]
+    what = ["target", "replicate", "method", "p", "source", "draw", "keep", "student"]
     lambdas = students["recipe"].str.extract("-lambda(.+)$")[0]
     assert not students.assign(lam=lambdas).duplicated([*what, "lam"]).any()
     singles = students[students["method"] == "distill_single"]
@@ -455,6 +461,24 @@ def test_methods_that_are_not_the_papers_are_asked_for_and_change_no_student() -
     for name in FURTHER:
         assert stored.pop(f"{name}-p12") == Recipe(name, p=12.0)
     assert stored == recipes.weight_recipes(config)
+
+
+def test_choices_of_weights_are_asked_for_and_change_no_student() -> None:
+    config = make_config()
+    more = make_config(methods__distill_auto_p=True, methods__distill_top_k=[3, 5])
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"].isin(["distill_auto_p", "distill_top_k"])]
+    assert_same_students(after.drop(added.index), before)
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == ["distill_auto_p", "distill_top_k-k3", "distill_top_k-k5"]
+    assert isic["keep"].tolist() == [-1, 3, 5] and set(before["keep"]) == {-1}
+    assert isic["p"].isna().all()
+    stored = set(recipes.weight_recipes(more)) - set(recipes.weight_recipes(config))
+    assert stored == set(isic["recipe"])
+    # Of several k, none is the student of the method.
+    deployed = grid.deployable({**more, "choice": None})
+    assert deployed["distill_auto_p"] == Recipe("distill_auto_p")
+    assert "distill_top_k" not in deployed
 
 
 def test_controls_are_asked_for_one_by_one_and_change_no_student() -> None:

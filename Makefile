@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources tuning mini-paper paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper beyond paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -37,6 +37,12 @@ mini-paper: $(VENV)/.installed  ## the embedded benchmark in full: 12 targets, 2
 	@$(BIN)/python -m distillweighted show results/mini_paper/tables/table1_accuracy.csv
 	@echo; cat results/mini_paper/answer.txt
 	@echo "Report: results/mini_paper/report.html"
+
+beyond: $(VENV)/.installed  ## metrics, objectives and choices of weights that the paper does not have
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/beyond.yaml
+	@$(BIN)/python -m distillweighted show results/beyond/tables/table1_accuracy.csv
+	@echo; cat results/beyond/tables/all_methods.md
+	@echo "Report: results/beyond/report.html"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files

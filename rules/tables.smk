@@ -128,6 +128,37 @@ rule table1_paired:
         "../workflow_scripts/table1_paired.py"
 
 
+# As table1_paired; what a reader who chooses a method wants of it.
+rule all_methods:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        RUN.paths.table_files("all_methods")[1:],
+        csv=report(
+            "<results>/tables/all_methods.csv",
+            caption="captions/all_methods.rst",
+            category="Tables",
+            labels={"item": "All methods", "shows": "origin, gain and cost"},
+        ),
+    log:
+        "<results>/logs/all_methods.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("all_methods"),
+        default_p=config["methods"]["default_p"],
+        oracle=RUN.products.has_oracle,
+        reference=config["figures"]["paired_reference"],
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/all_methods.py"
+
+
 # Only for a configuration with single-source students of 2 sources or more.
 rule table1_random_selection:
     input:
@@ -397,6 +428,36 @@ rule effect_of_lambda:
         caption=RUN.products.caption,
     script:
         "../workflow_scripts/effect_of_lambda.py"
+
+
+# Only for a configuration with two exponents or more, and a rule that chooses p or k.
+rule choice_of_weights:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+        choices=RUN.products.choice_files,
+    output:
+        RUN.paths.table_files("choice_of_weights")[1:],
+        csv=report(
+            "<results>/tables/choice_of_weights.csv",
+            caption="captions/choice_of_weights.rst",
+            category="Tables",
+            labels={"item": "Choice of weights", "shows": "rules that choose p and k"},
+        ),
+    log:
+        "<results>/logs/choice_of_weights.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("choice_of_weights"),
+        exponents=RUN.products.compared_exponents,
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/choice_of_weights.py"
 
 
 # Only for a configuration with `tuning`, whose one table it is; learning_rates.yaml is what such a

@@ -10,7 +10,7 @@ from distillweighted.similarity.tables import SCORE_COLUMNS, read_score_rows, re
 
 COLUMNS = ["target", "recipe", "method", "p", "source", "seed", "student"]
 COLUMNS += ["accuracy", "balanced_accuracy"]
-SETTINGS = ["learning_rate", "lambda"]
+SETTINGS = ["learning_rate", "lambda", "train_seconds"]
 
 
 def main(

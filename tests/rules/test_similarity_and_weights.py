@@ -131,6 +131,39 @@ def test_the_nearest_sources_alone_are_kept(world):
     assert weigh(world, "random", draw=0, keep=1) == weigh(world, "random", draw=0)
 
 
+def test_p_follows_from_the_scores(world):
+    # alex_y 0.1, resnet_x 0.3: standardised logs of -1 and 1, so that odds are exp(2 spread).
+    for spread in (0.5, 2):
+        odds = math.exp(2 * spread)
+        expected = [0, 1 / (1 + odds), odds / (1 + odds), 0]
+        np.testing.assert_allclose(in_order(weigh(world, "auto", spread=spread)), expected)
+    # The number counts where it is given: of weights w and 1 - w it is 3 / 2^(2/3) at w = 1/3.
+    number = {"spread": 0.5, "effective_sources": 3 / 2 ** (2 / 3)}
+    np.testing.assert_allclose(in_order(weigh(world, "auto", **number)), [0, 1 / 3, 2 / 3, 0])
+    # Of ranks, which are all above 0, and of the nearest that are kept alone.
+    ranked = {"transform": "rank", "effective_sources": 2.5}
+    weights = np.array(in_order(weigh(world, "auto", **ranked)))
+    assert math.exp(-(weights * np.log(weights)).sum()) == pytest.approx(2.5)
+    assert in_order(weigh(world, "auto", spread=2, keep=1)) == [0, 0, 1, 0]
+    kept = in_order(weigh(world, "auto", transform="rank", spread=1, keep=2))
+    np.testing.assert_allclose(kept, [0, 1 / (1 + math.exp(2)), 1 / (1 + math.exp(-2)), 0])
+
+
+def test_no_p_where_no_score_is_above_0(world):
+    with pytest.raises(ValueError, match=r"set similarity.weighting.fallback .*transform"):
+        weigh(world, "auto", NO_POSITIVE, spread=2)
+    equal = in_order(weigh(world, "auto", NO_POSITIVE, spread=2, fallback="equal"))
+    assert equal == [0.25] * 4
+
+
+def test_equal_weights_of_the_nearest(world):
+    np.testing.assert_array_equal(in_order(weigh(world, "equal", keep=2)), [0, 0.5, 0.5, 0])
+    # Whatever the sign of a score, as DistillEqual.
+    np.testing.assert_allclose(in_order(weigh(world, "equal", keep=3)), [0, *[1 / 3] * 3])
+    negative = in_order(weigh(world, "equal", NO_POSITIVE, keep=2))
+    np.testing.assert_array_equal(negative, [0, 0.5, 0, 0.5])
+
+
 def test_another_metric_or_representation_weights_otherwise(world):
     by_cka = weigh(world, "power", p=math.inf, metric="cka")
     assert by_cka["alex_x"] == 1
@@ -170,8 +203,10 @@ def test_a_job_without_a_transform_is_told_what_it_was_before_there_were_any():
     job = RUN.jobs.weights("lesions_b", "0", "distill_weighted-p12")
     assert job.transform == "none" and "transform" not in job.as_params()
     assert WeightsJob.of(job.as_params()) == job
-    ranked = replace(job, transform="rank")
-    assert WeightsJob.of(ranked.as_params()) == ranked
+    assert not {"spread", "effective_sources"} & job.as_params().keys()
+    for changes in ({"transform": "rank"}, {"spread": 2.0}, {"effective_sources": 3.0}):
+        changed = replace(job, **changes)
+        assert WeightsJob.of(changed.as_params()) == changed
 
 
 def test_random_weights(world):

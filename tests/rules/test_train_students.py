@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from distillweighted.files.tensors import save_tensors
 from distillweighted.losses import label_information
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import load_model, save_model
+from distillweighted.seeds import derive_seed
+from distillweighted.similarity.linear_probe import fit_probe
+from distillweighted.similarity.tables import read_weights
 from distillweighted.sources.outputs import save_inference
 from distillweighted.sources.stand_ins import standardize
 from distillweighted.tasks.prepared import checksum, read_image_names
@@ -554,3 +558,21 @@ def test_without_a_probe_its_student_fails_alone(world):
     message = (output / "probe_labels" / "failed.txt").read_text()
     assert message == "it learns the labels of a linear probe, and there is none"
     assert (output / TRANSFER / "model.safetensors").is_file()
+
+
+def test_labels_of_weighted_probes_are_mixed(world, planned):
+    member = replace(by(world, "linear_probe"), objective="mixed_labels")
+    world.train("out", members=[member])
+    (plan,) = planned
+    assert plan.pseudo_labels is None
+    split = pd.read_csv(world.data["split"])["split"][:60]
+    rows = np.flatnonzero(split == "labeled")
+    labels = pd.read_csv(world.data["labeled"])["label"].to_numpy()
+    expected = np.zeros((60, 3))
+    for source, weight in read_weights(Path(member.weights)).items():
+        features = load_file(world.inference(source))["features"]
+        job = world.cohort([WEIGHTED])
+        seed = derive_seed(job.seed, job.target, "lessons") % 2**32
+        probe = fit_probe(features[rows], labels, 3, seed=seed)
+        expected += weight * probe.probabilities(features)
+    np.testing.assert_allclose(plan.probe_labels.numpy(), expected, rtol=1e-5)

@@ -93,6 +93,7 @@ def test_the_plugin_submits_every_job(run):
         "collect_accuracy": 1,
         "table1_accuracy": 1,
         "table1_paired": 1,
+        "all_methods": 1,
         "table1_random_selection": 1,
         "table2_correlation": 1,
         "table3_relative_accuracy": 1,

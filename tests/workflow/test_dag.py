@@ -39,6 +39,7 @@ def test_one_command_makes_every_product(finished):
         "table1_standard_error",
         "table1_paired",
         "table1_paired_targets",
+        "all_methods",
         "table1_random_selection",
         "comparison_paired",
         "table2_correlation",
@@ -226,6 +227,24 @@ def test_cohort_one_is_a_job_a_student(fresh):
     fresh.configure(config)
     planned = fresh.plan("students")
     assert planned["train_students"] == planned["store_student"] == len(STUDENTS)
+
+
+def test_rules_that_choose_weights_bring_their_students_and_a_table(fresh):
+    config = copy.deepcopy(CONFIG)
+    config["methods"] |= {"distill_auto_p": True, "distill_top_k": [2]}
+    fresh.configure(config)
+    planned = fresh.plan("choice_of_weights")
+    assert planned["store_student"] == len(STUDENTS) + 2 == 13
+    # Of p = 0, 12 and infinity, Inverse, random weights, the fine-tuned source, and the new two.
+    assert planned["compute_weights"] == 8
+    assert planned["choice_of_weights"] == 1 and "choose_settings" not in planned
+    # With a choice, all but the two students of source architectures have a candidate.
+    config["choice"] = {}
+    fresh.configure(config)
+    planned = fresh.plan("choice_of_weights")
+    assert planned["store_student"] == 13 + 11
+    assert planned["compute_weights"] == 8 + 6  # no nearest or fine-tuned source is looked for
+    assert planned["choose_settings"] == planned["choice_of_weights"] == 1
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -79,6 +80,8 @@ def distillation_loss(logits: Tensor, probabilities: Tensor, *, temperature: flo
     _check_temperature(temperature)
     dtype = _loss_dtype(logits)
     logits, probabilities = logits.to(dtype), probabilities.detach().to(dtype)
+    if temperature == 1:
+        return F.cross_entropy(logits, probabilities)
     probabilities = _softened(probabilities, temperature)
     return temperature**2 * F.cross_entropy(logits / temperature, probabilities)
 
@@ -235,7 +238,8 @@ def _cross_entropies(
 ) -> Tensor:
     """sum_s alpha_s L_distill_s of sources that all have pseudo-labels; alpha may sum to less."""
     if len(sizes) == 1:  # PyTorch's own function takes half the time
-        return alpha[0] * distillation_loss(logits, targets, temperature=temperature)
+        loss = distillation_loss(logits, targets, temperature=temperature)
+        return loss if alpha[0] == 1 else alpha[0] * loss
     if temperature == 1:
         return _WeightedSoftCrossEntropy.apply(logits, targets, sizes, alpha)
     parts = [_softened(part, temperature) for part in targets.split(sizes, dim=1)]
@@ -252,7 +256,7 @@ def _softened(probabilities: Tensor, temperature: float) -> Tensor:
 
 
 class _WeightedSoftCrossEntropy(torch.autograd.Function):
-    """With q = softmax(z) within a source and targets t: dL/dz = alpha_s (q * sum(t) - t) / B.
+    """With q = softmax(z) within a source and targets t: dL/dz = alpha_s / B (q * sum(t) - t).
 
     One pass makes loss and gradient, of all sources at once. Autograd would record a log-softmax, a
     product and a sum for every source: many small operations, which cost more than their
@@ -262,15 +266,15 @@ class _WeightedSoftCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits, targets, sizes, alpha):
         z = logits.to(_loss_dtype(logits))
-        targets = targets.to(z.dtype)
-        source, places = _columns(sizes, z.device)
-        column_weight = _column_weights(sizes, alpha, len(z), z.dtype, z.device)
-        log_q = z - _by_source(z, sizes, places, -math.inf).logsumexp(2).index_select(1, source)
+        layout = _layout(sizes, z.device)
+        # alpha_s t / B
+        targets = targets.to(z.dtype) * _column_weights(sizes, alpha, len(z), z.dtype, z.device)
+        log_q = layout.side_by_side(layout.by_source(z, -math.inf).log_softmax(2))
         # sum(t) is 1 but for rounding, in half-precision pseudo-labels for example.
-        mass = _by_source(targets, sizes, places, 0.0).sum(2).index_select(1, source)
+        mass = layout.by_source(targets, 0.0).sum(2).index_select(1, layout.source)
         # Not a matrix product, which autocast would round to half precision.
-        loss = -((targets * log_q).sum(dim=0) * column_weight).sum()
-        gradient = log_q.exp_().mul_(mass).sub_(targets).mul_(column_weight)
+        loss = -(targets * log_q).sum()
+        gradient = log_q.exp_().mul_(mass).sub_(targets)
         ctx.save_for_backward(gradient)
         ctx.logits_dtype = logits.dtype
         return loss
@@ -283,16 +287,45 @@ class _WeightedSoftCrossEntropy(torch.autograd.Function):
         return (gradient * grad_loss).to(ctx.logits_dtype), None, None, None
 
 
+class _Layout(NamedTuple):
+    """Columns side by side [B, C], and by source [B, S, max C_s], with blanks after few columns."""
+
+    sources: int
+    """S."""
+
+    source: Tensor
+    """The source of every column [C]."""
+
+    columns: Tensor | None
+    """Of every place by source its column, C for a blank [S * max C_s]; None if none is blank."""
+
+    places: Tensor
+    """Of every column its place by source [C]."""
+
+    def by_source(self, values: Tensor, blank: float) -> Tensor:
+        """Values [B, C] as [B, S, max C_s]."""
+        if self.columns is not None:
+            values = F.pad(values, (0, 1), value=blank).index_select(1, self.columns)
+        return values.view(len(values), self.sources, -1)
+
+    def side_by_side(self, values: Tensor) -> Tensor:
+        """Values [B, S, max C_s] as [B, C], without the blanks."""
+        values = values.flatten(1)
+        return values if self.columns is None else values.index_select(1, self.places)
+
+
 # What only depends on the sources is made once, not at every step.
 @functools.lru_cache(maxsize=256)
-def _columns(sizes: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """The source of every column [C], and the columns of every source, one source after the other
-    and each as many as the largest has [S * max C_s]; C, which is none, where it has no more."""
-    source = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-    width = torch.arange(max(sizes))
-    starts = torch.tensor([0, *sizes[:-1]]).cumsum(0)[:, None]
-    places = torch.where(width < torch.tensor(sizes)[:, None], starts + width, sum(sizes))
-    return source.to(device), places.flatten().to(device)
+def _layout(sizes: tuple[int, ...], device: torch.device) -> _Layout:
+    counts, width = torch.tensor(sizes), max(sizes)
+    source = torch.arange(len(sizes)).repeat_interleave(counts)
+    starts = counts.cumsum(0) - counts
+    places = torch.arange(len(source)) + (torch.arange(len(sizes)) * width - starts)[source]
+    columns = torch.full((len(sizes) * width,), len(source))
+    columns[places] = torch.arange(len(source))
+    blanks = len(columns) > len(source)
+    columns = columns.to(device) if blanks else None
+    return _Layout(len(sizes), source.to(device), columns, places.to(device))
 
 
 @functools.lru_cache(maxsize=256)
@@ -306,14 +339,6 @@ def _column_weights(
     """alpha_s / B of every column [C]."""
     weights = torch.tensor(alpha, dtype=torch.float64) / batch
     return weights.repeat_interleave(torch.tensor(sizes)).to(device, dtype)
-
-
-def _by_source(values: Tensor, sizes: tuple[int, ...], places: Tensor, blank: float) -> Tensor:
-    """Columns side by side [B, C] as [B, S, max C_s], with `blank` where a source has no more."""
-    if len(set(sizes)) > 1:
-        blanks = values.new_full((len(values), 1), blank)
-        values = torch.cat([values, blanks], dim=1).index_select(1, places)
-    return values.view(len(values), len(sizes), -1)
 
 
 def fixmatch_loss(weak_logits: Tensor, strong_logits: Tensor, *, threshold: float = 0.95) -> Tensor:

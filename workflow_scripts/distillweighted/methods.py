@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Variants = Literal["one", "default_p", "sources", "exponents", "draws", "architectures"]
+Variants = Literal["one", "default_p", "sources", "exponents", "draws", "keeps", "architectures"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Method:
 
     variants: Variants = "one"
     """Which students of it there are for a target: one; one at `methods.default_p`; or one a
-    source, exponent p, draw of random weights, or source architecture."""
+    source, exponent p, draw of random weights, number k of sources that are kept, or source
+    architecture."""
 
     other_architectures: bool = False
     """Whether the source architectures can have it beside the student's own."""
@@ -55,6 +56,9 @@ class Method:
 
     sums_up: str | None = None
     """For a method that trains nothing: which students it is read from, in words."""
+
+    origin: str = "the paper"
+    """Where it is from."""
 
 
 METHODS: dict[str, Method] = {
@@ -101,6 +105,24 @@ METHODS: dict[str, Method] = {
         Method("in_fixmatch", "IN+FixMatch", objective="fixmatch", switch="baselines.in_fixmatch"),
         # Not of the paper.
         Method(
+            "distill_auto_p",
+            "DistillWeighted, p by spread",
+            objective="distill",
+            weights="auto",
+            switch="methods.distill_auto_p",
+            origin="this project",
+        ),
+        # In tables of choices of weights alone: no one k of them stands for the method.
+        Method(
+            "distill_top_k",
+            "Equal weights of the nearest k",
+            objective="distill",
+            weights="equal",
+            switch="methods.distill_top_k",
+            variants="keeps",
+            origin="this project",
+        ),
+        Method(
             "distill_prototypes",
             "DistillWeighted, prototypes",
             objective="distill",
@@ -108,12 +130,61 @@ METHODS: dict[str, Method] = {
             head="prototypes",
             switch="methods.distill_prototypes",
             variants="default_p",
+            origin="this project; prototypes as of Snell et al. 2017",
+        ),
+        Method(
+            "distill_features",
+            "DistillWeighted, features",
+            objective="distill",
+            weights="power",
+            head="features",
+            switch="methods.distill_features",
+            variants="default_p",
+            origin="regression of standardised features (UNIC, Sariyildiz et al. 2024)",
+        ),
+        Method(
+            "distill_fixmatch",
+            "DistillWeighted with FixMatch",
+            objective="distill_fixmatch",
+            weights="power",
+            switch="methods.distill_fixmatch",
+            variants="default_p",
+            origin="the paper's future work; FixMatch, Sohn et al. 2020",
+        ),
+        Method(
+            "distill_decoupled",
+            "DistillWeighted, decoupled",
+            objective="distill_decoupled",
+            weights="power",
+            switch="methods.distill_decoupled",
+            variants="default_p",
+            origin="DKD, Zhao et al. 2022",
+        ),
+        Method(
+            "distill_standardized",
+            "DistillWeighted, standardised logits",
+            objective="distill_standardized",
+            weights="power",
+            switch="methods.distill_standardized",
+            variants="default_p",
+            origin="Sun et al. 2024",
+        ),
+        Method(
+            "probe_ensemble",
+            "Labels of weighted linear probes",
+            objective="mixed_labels",
+            weights="power",
+            head="linear_probe",
+            switch="methods.probe_ensemble",
+            variants="default_p",
+            origin="labels of several models' ensemble (V-PET, 2025), weighted by eq. 5",
         ),
         Method(
             "probe_labels",
             "Labels of the linear probe",
             objective="probe_labels",
             switch="baselines.probe_labels",
+            origin="task-oriented distillation (Vemulapalli et al. 2024) with a linear probe",
         ),
         Method(
             "control_pass_through",
@@ -193,7 +264,14 @@ METHOD_ORDER = (
     "distill_weighted",
     "distill_inverse",
     "distill_prototypes",
+    "distill_features",
+    "distill_fixmatch",
+    "distill_decoupled",
+    "distill_standardized",
     "probe_labels",
+    "probe_ensemble",
+    "distill_auto_p",
+    "distill_top_k",
     "control_pass_through",
     "control_labeled_batch",
     "control_random_head",
@@ -202,7 +280,7 @@ METHOD_ORDER = (
     "finetune_selected_source",
 )
 """The methods in the order of the paper's Table 1; distill_inverse is only in its Fig. 1, and
-distill_prototypes, probe_labels and the controls are not of the paper."""
+what follows it and the controls are not of the paper (`Method.origin`)."""
 
 BASELINES_OF_ANY_ARCHITECTURE = tuple(m.name for m in METHODS.values() if m.other_architectures)
 """The methods that a source architecture can have beside the student's."""

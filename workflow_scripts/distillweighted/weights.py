@@ -10,6 +10,12 @@ from typing import Literal
 
 import numpy as np
 
+_EQUAL = 1e-12
+"""Logs of scores that differ by less do so by rounding alone."""
+
+_CLOSE = 1e-9
+"""Effective numbers of sources whose ratio is nearer to 1 than this are the same."""
+
 
 def similarity_weights(
     scores: Sequence[float] | np.ndarray,
@@ -66,6 +72,78 @@ def similarity_weights(
     log_ratio = np.log(scores[positive]) - np.log(scores.max())
     weights[positive] = np.exp(p * log_ratio)
     return weights / weights.sum()
+
+
+def spread_exponent(scores: Sequence[float] | np.ndarray, spread: float) -> float:
+    """The p of eq. 5 by the spread of the scores: spread / standard deviation of log e.
+
+    Eq. 5 with it is the softmax of `spread` times the standardised log e of the sources with
+    e > 0, so that weights depend on neither the unit nor a power of the metric.
+
+    Args:
+        scores: similarities e `[S]` of the sources to one target; those <= 0 have no log, and no
+            weight for any p > 0: they do not count.
+        spread: above 0: how many times as spread as standardised ones (population spread) the
+            log weights are.
+
+    Returns:
+        p above 0; 1, which is as good as any, where the positive scores are equal or there is one.
+
+    Raises:
+        ValueError: no scores, a score that is not finite, no positive one, or a bad spread.
+    """
+    if not (spread > 0 and np.isfinite(spread)):
+        raise ValueError(f"spread must be positive and finite, got {spread}")
+    deviation = _log_ratios(scores).std()
+    return float(spread / deviation) if deviation > _EQUAL else 1.0
+
+
+def effective_exponent(scores: Sequence[float] | np.ndarray, sources: float) -> float:
+    """The p of eq. 5 by how many sources share the weight: exp(entropy of alpha) = `sources`.
+
+    That effective number falls in p, from the number of positive scores near p = 0 to that of the
+    scores equal to the largest for large p. Where `sources` is outside, p comes as near as can be:
+    all positive scores weigh the same (but not the others, as they do at p = 0), or the largest
+    ones have all weight.
+
+    Args:
+        scores: similarities e `[S]` of the sources to one target; those <= 0 do not count.
+        sources: the effective number, 1 or more.
+
+    Returns:
+        p above 0 and finite; 1, which is as good as any, where the positive scores are equal or
+        there is one.
+
+    Raises:
+        ValueError: no scores, a score that is not finite, no positive one, or a number below 1.
+    """
+    from scipy.optimize import brentq  # a slow import, which most jobs do not need
+
+    if not (sources >= 1 and np.isfinite(sources)):
+        raise ValueError(f"the effective number of sources must be 1 or more, got {sources}")
+    ratios = _log_ratios(scores)
+    smaller = ratios < -_EQUAL
+    if not smaller.any():
+        return 1.0
+    # At these ends the number is what it tends to, but for rounding.
+    low, high = float(np.finfo(np.float64).tiny), float(750 / -ratios[smaller].max())
+    if sources > len(ratios) * (1 - _CLOSE):
+        return low
+    if sources < (~smaller).sum() * (1 + _CLOSE):
+        return high
+
+    def excess(log_p: float) -> float:
+        shares = np.exp(np.exp(log_p) * ratios)
+        return effective_number(shares / shares.sum()) - sources
+
+    # In log p, since p may be of any size.
+    return float(np.exp(brentq(excess, np.log(low), np.log(high), xtol=1e-13, maxiter=500)))
+
+
+def effective_number(weights: np.ndarray) -> float:
+    """exp(entropy) of weights `[S]`: how many sources share them; k for k equal ones."""
+    positive = weights[weights > 0]
+    return float(np.exp(-(positive * np.log(positive)).sum()))
 
 
 def inverse_weights(
@@ -147,6 +225,15 @@ def one_hot_weights(names: Sequence[str], source: str) -> np.ndarray:
     if count != 1:
         raise ValueError(f"source {source!r} occurs {count} times in {list(names)}")
     return np.array([float(name == source) for name in names])
+
+
+def _log_ratios(scores: Sequence[float] | np.ndarray) -> np.ndarray:
+    """log e of the positive scores, less that of the largest."""
+    scores = _checked(scores)
+    positive = scores[scores > 0]
+    if not len(positive):
+        raise ValueError("every score is <= 0, so that no p of eq. 5 can be chosen by them")
+    return np.log(positive) - np.log(positive.max())
 
 
 def _checked(scores: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -40,6 +40,10 @@ def test_every_value_is_normalised_to_rounding(channels_last):
     again = normalize(image[..., :8], mean, std), normalize(image, mean, std)
     for values, part in zip(again, (wanted[..., :8], wanted), strict=True):
         np.testing.assert_allclose(values.numpy(), part, rtol=0, atol=2 * np.spacing(largest))
+    other = torch.full_like(floats, 7.0)
+    into = normalize(image, mean, std, into=other)
+    assert into.data_ptr() == other.data_ptr() and torch.equal(into, again[1])
+    assert into.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_images_come_to_a_device_as_they_are():

@@ -137,6 +137,37 @@ def test_normalized_batches_lie_one_after_the_other_and_are_made_once_a_step():
     assert normalized(*parts) is normalized(*parts)
 
 
+def test_normalized_batches_use_the_memory_of_the_step_before():
+    """What that had made is not read again; another size gets memory of its own."""
+
+    def normalized(*parts, mean=0.5):
+        return batches.normalized(
+            *parts, mean=[mean] * 3, std=[1.0] * 3, device=torch.device("cpu")
+        )
+
+    batches, places = target_batches(), []
+    for _ in range(3):
+        batches.next_step()
+        labeled, unlabeled = batches.labeled(3)[0], batches.unlabeled(3)[0]
+        floats = [
+            normalized(labeled),
+            normalized(unlabeled),
+            normalized(labeled, mean=0.25),
+            normalized(labeled, unlabeled),
+        ]
+        for found, images, mean in (
+            (floats[0], labeled, 0.5),
+            (floats[1], unlabeled, 0.5),
+            (floats[2], labeled, 0.25),
+            (floats[3], torch.cat([labeled, unlabeled]), 0.5),
+        ):
+            np.testing.assert_allclose(found.numpy(), images.numpy() / 255 - mean, atol=1e-6)
+        places.append([values.data_ptr() for values in floats])
+    assert len(set(places[0])) == 4 and places[0] == places[1] == places[2]
+    batches.next_step()
+    assert normalized(batches.labeled(2)[0]).shape == (2, 3, 8, 8)
+
+
 def test_strong_views_are_of_the_same_rows(monkeypatch):
     monkeypatch.setattr(module, "strong_augmentation", lambda images, *, seed: images)
     batches = target_batches()

@@ -77,8 +77,13 @@ def test_one_sort_gives_what_two_rankings_give(probe):
 @given(probe=probes())
 def test_cka_is_that_of_kernels(probe):
     features, labels = probe
+    assume(np.ptp(features, axis=0).any())
     expected = by_kernels(features.astype(np.float64), labels)
     assert cka(features, labels) == pytest.approx(expected, abs=1e-12)
+    after_others = Representation(features)
+    if np.ptp(features, axis=1).all():
+        after_others.correlations()
+    assert cka(after_others, labels) == pytest.approx(expected, abs=1e-12)
 
 
 @settings(max_examples=50)
@@ -149,6 +154,21 @@ def test_halves_and_shuffles_multiply_no_features_again(monkeypatch):
     # Standardising looks at all images: a half is standardised by itself.
     rsa(prepared.part(half), labels[half])
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("d", [50, 150])
+@pytest.mark.parametrize("common", [0, 1, 30])
+def test_cka_takes_its_norm_from_correlations_where_no_digits_are_lost(d, common):
+    """Of features wider than the probe is long: their product would be as dear as PARC's."""
+    rng = np.random.default_rng(6)
+    labels = np.arange(60) % 4
+    features = rng.normal(size=(60, d)) + common * rng.normal(size=d) + 9 * rng.normal(size=(60, 1))
+    shared = Representation(features)
+    shared.correlations()
+    assert (shared._kernel_norm is not None) == (d > 60 and common < 30)
+    expected = by_kernels(features, labels)
+    assert cka(shared, labels) == pytest.approx(expected, abs=1e-13)
+    assert cka(features, labels) == pytest.approx(expected, abs=1e-13)
 
 
 def test_a_half_needs_no_whole():

@@ -6,10 +6,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from distillweighted.weights import (
+    effective_exponent,
+    effective_number,
     inverse_weights,
     one_hot_weights,
     random_weights,
     similarity_weights,
+    spread_exponent,
 )
 
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=12)
@@ -98,6 +101,90 @@ def test_a_large_power_approaches_the_nearest_source(seed):
     distances = [np.abs(similarity_weights(scores, p) - nearest).sum() for p in (0, 1, 12, 1000)]
     assert (np.diff(distances) < 0).all()
     assert distances[-1] < 1e-6
+
+
+def by_spread(scores, spread):
+    return similarity_weights(scores, spread_exponent(scores, spread))
+
+
+def by_number(scores, sources):
+    return similarity_weights(scores, effective_exponent(scores, sources))
+
+
+def test_p_by_the_spread_of_the_scores():
+    # log e is log 0.4 less 0, 1 and 2 times log 2: a standard deviation of log 2 sqrt(2/3).
+    p = spread_exponent([0.1, -0.3, 0.2, 0.4, 0.0], 2)
+    assert p == pytest.approx(2 / (np.log(2) * np.sqrt(2 / 3)), rel=1e-12)
+    shares = np.exp(2 * np.sqrt(1.5) * np.array([-1, 0, 1]))
+    expected = shares / shares.sum()
+    found = by_spread([0.1, -0.3, 0.2, 0.4, 0.0], 2)
+    np.testing.assert_allclose(found, [expected[0], 0, expected[1], expected[2], 0], rtol=1e-12)
+
+
+def test_p_by_the_effective_number_of_sources():
+    # Of two sources with e2 = e1 / 2 the entropy is known: at p = 1 weights of 2/3 and 1/3.
+    two = 3 / 2 ** (2 / 3)
+    assert effective_number(np.array([2 / 3, 1 / 3, 0])) == pytest.approx(two, rel=1e-12)
+    assert effective_exponent([0.2, 0.1, -1], two) == pytest.approx(1, rel=1e-9)
+    assert effective_number(np.full(7, 1 / 7)) == pytest.approx(7, rel=1e-12)
+    # What cannot be reached: all positive ones alike, or the largest and its equals alone.
+    for sources in (3, 4, 100):
+        np.testing.assert_allclose(by_number([0.1, 0.4, 0.2, -1], sources), [1 / 3] * 3 + [0])
+    np.testing.assert_allclose(by_number([0.1, 0.4, 0.2, -1], 1), [0, 1, 0, 0], atol=1e-300)
+    np.testing.assert_allclose(by_number([0.4, 0.4, 0.1, 0], 1.5), [0.5, 0.5, 0, 0], atol=1e-300)
+
+
+POSITIVE = st.lists(st.floats(1e-3, 1), min_size=2, max_size=12)
+
+
+@given(scores=POSITIVE, factor=st.floats(1e-100, 1e100), power=st.floats(0.1, 10))
+def test_weights_by_spread_or_number_do_not_depend_on_unit_or_power(scores, factor, power):
+    spread = np.log(scores).std()
+    assume(spread > 1e-3)  # below, the logs of what is multiplied are not exact enough
+    others = [[s * factor for s in scores], [s**power for s in scores]]
+    for rule, value in ((by_spread, 2.0), (by_number, 1.5)):
+        weights = rule(scores, value)
+        for other in others:
+            np.testing.assert_allclose(rule(other, value), weights, rtol=1e-6, atol=1e-9)
+
+
+@given(scores=POSITIVE, share=st.floats(0, 1), below=st.lists(st.floats(-1, 0), max_size=3))
+def test_the_effective_number_is_reached(scores, share, below):
+    largest = sum(np.log(scores) > np.log(max(scores)) - 1e-12)
+    wanted = largest + share * (len(scores) - largest)
+    weights = by_number([*scores, *below], wanted)
+    assert effective_number(weights) == pytest.approx(wanted, abs=1e-6)
+    assert weights[len(scores) :].sum() == 0
+
+
+@given(scores=POSITIVE, spreads=st.tuples(st.floats(0.1, 5), st.floats(0.1, 5)))
+def test_more_spread_leaves_fewer_sources(scores, spreads):
+    low, high = (effective_number(by_spread(scores, spread)) for spread in sorted(spreads))
+    assert high <= low + 1e-9
+
+
+@pytest.mark.parametrize("rule", [by_spread, by_number])
+def test_equal_scores_have_equal_weights_and_a_single_source_has_all(rule):
+    np.testing.assert_array_equal(rule([0.3] * 4, 2), [0.25] * 4)
+    np.testing.assert_array_equal(rule([0.3, -0.3, 0.3], 2), [0.5, 0, 0.5])
+    # Equal but for rounding.
+    np.testing.assert_allclose(rule([0.3, 0.1 * 3, 0.3], 2), [1 / 3] * 3)
+    np.testing.assert_array_equal(rule([0.3], 2), [1])
+    np.testing.assert_array_equal(rule([-0.3, 1e-9, 0], 2), [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("choose", "message"),
+    [(spread_exponent, "spread must be"), (effective_exponent, "effective number of sources")],
+)
+def test_what_p_cannot_be_chosen_by(choose, message):
+    for value in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match=message):
+            choose([0.1, 0.2], value)
+    with pytest.raises(ValueError, match="no p of eq"):
+        choose([-0.1, 0.0], 2)
+    with pytest.raises(ValueError, match="scores must be"):
+        choose([], 2)
 
 
 def test_inverse_weights():

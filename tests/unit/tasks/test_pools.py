@@ -128,6 +128,73 @@ def test_an_image_is_checked_the_first_time_that_it_is_read(tmp_path, monkeypatc
             pool.load([0, 2])
 
 
+@given(data=st.data(), same=st.booleans(), known=st.booleans())
+@settings(max_examples=60)
+def test_a_part_of_an_image_is_cut_out_of_it(tmp_path_factory, data, same, known):
+    """Whatever it is and whether the image was read before; a part of a pool gives the same."""
+    images = noise([(4, 6)] * 3 if same else [(4, 6), (5, 3), (2, 7)])
+    pool = UniformPool(np.stack(images)) if same else ragged(tmp_path_factory.mktemp("a"), images)
+    row = data.draw(st.integers(0, 2))
+    if known:
+        pool.load([row])
+    height, width = images[row].shape[:2]
+    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    box = (
+        top,
+        left,
+        data.draw(st.integers(1, height - top)),
+        data.draw(st.integers(1, width - left)),
+    )
+    asked = []
+
+    def choose(*shape):
+        asked.append(shape)
+        return box
+
+    wanted = images[row][top : top + box[2], left : left + box[3]]
+    for some, place in ((pool, row), (pool.part([2, row]), 1)):
+        found = some.load_part(place, choose)
+        np.testing.assert_array_equal(found, wanted)
+        found[:] = 7  # it is a copy
+    assert asked == [(height, width)] * 2
+    np.testing.assert_array_equal(pool.load([row])[0], images[row])
+
+
+def test_an_image_is_checked_before_a_part_of_it_is_given(tmp_path):
+    images = noise([(2, 3), (4, 1)])
+    facts = write_ragged(tmp_path / "a.npy", images)
+    facts[0, 2] += 1
+    pool = RaggedPool(tmp_path / "a.npy", facts)
+    for _ in range(2):
+        with pytest.raises(DamagedError, match="the pixels of image 0"):
+            pool.load_part(0, lambda height, width: (0, 0, 1, 1))
+    part = pool.load_part(1, lambda height, width: (1, 0, 2, 1))
+    np.testing.assert_array_equal(part, images[1][1:3])
+
+
+def test_a_file_that_was_cut_short_since_is_an_error(tmp_path):
+    images = noise([(2, 3), (4, 1)])
+    pool = ragged(tmp_path, images)
+    os.truncate(tmp_path / "a.npy", 128 + 2 * 3 * 3 + 5)
+    np.testing.assert_array_equal(pool.load([0])[0], images[0])
+    with pytest.raises(DamagedError, match="ends before the last pixel of image 1"):
+        pool.load([1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="lists files as Linux does")
+def test_a_pool_that_is_gone_has_no_file_open(tmp_path):
+    pool = ragged(tmp_path, noise([(2, 3)]))
+    pool.load([0])
+
+    def opened():
+        links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+        return [os.readlink(link) for link in links if os.path.lexists(link)]
+
+    assert str(tmp_path / "a.npy") in opened()
+    del pool
+    assert str(tmp_path / "a.npy") not in opened()
+
+
 def test_images_of_many_sizes_cannot_be_stacked(tmp_path):
     pool = ragged(tmp_path, noise([(2, 3), (4, 1)]))
     with pytest.raises(ValueError, match=r"a\.npy: .* many sizes and need a view that resizes"):

@@ -9,10 +9,12 @@ import torch
 
 from distillweighted.files.tensors import save_tensors
 from distillweighted.losses import label_information
+from distillweighted.similarity.linear_probe import fit_probe
 from distillweighted.sources.outputs import save_inference
 from distillweighted.sources.stand_ins import prototype_pseudo_labels
 from distillweighted.training.lessons import (
     Classroom,
+    Lessons,
     lesson_of,
     read_lessons,
     read_probe_labels,
@@ -112,7 +114,11 @@ def test_lessons_lie_side_by_side(stored):
 @pytest.mark.parametrize(
     ("head", "change", "message"),
     [
-        ("nose", {}, "by nose: no such head .allowed: own, kmeans, zero_shot, prototypes, feat"),
+        (
+            "nose",
+            {},
+            "by nose: no such head .allowed: own, kmeans, zero_shot, prototypes, linear_probe,",
+        ),
         (
             "prototypes",
             {"labels": np.zeros(6, int)},
@@ -155,3 +161,22 @@ def test_labels_that_are_not_a_probes_are_errors(tmp_path, arrays, message):
     with pytest.raises(ValueError, match=message) as error:
         read_probe_labels(path, 30, 4)
     assert str(path) in str(error.value)
+
+
+def test_a_linear_probe_says_the_targets_classes():
+    targets, scale = lesson_of("linear_probe", OUTPUTS, ROOM)
+    assert scale is None and targets.shape == (30, 3) and targets.dtype == np.float32
+    probe = fit_probe(FEATURES[:6], np.arange(6) % 3, 3, seed=0)
+    np.testing.assert_allclose(targets, probe.probabilities(FEATURES), rtol=1e-6)
+
+
+def test_lessons_of_the_same_classes_are_mixed_by_weights():
+    one, two = torch.tensor([[0.5, 0.5], [1, 0]]), torch.tensor([[0.1, 0.9], [0.3, 0.7]])
+    mixed = Lessons(torch.cat([one, two], dim=1), (2, 2), None).mixed([0.75, 0.25])
+    torch.testing.assert_close(mixed, torch.tensor([[0.4, 0.6], [0.825, 0.175]]))
+
+
+@pytest.mark.parametrize(("sizes", "scales"), [((1, 3), None), ((2, 2), (None, 1.0))])
+def test_other_lessons_cannot_be_mixed(sizes, scales):
+    with pytest.raises(ValueError, match="only pseudo-labels of the same classes"):
+        Lessons(torch.zeros(2, 4), sizes, scales).mixed([0.5, 0.5])

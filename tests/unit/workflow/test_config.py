@@ -274,6 +274,26 @@ BAD = {
         {"methods.default_p": 3},
         ["methods.default_p: 3 is not one of methods.distill_weighted (allowed: 0, 1, 2, 4"],
     ),
+    "k of other students": (
+        {"methods.distill_top_k": [1]},
+        ["methods.distill_top_k.0: 1 is not allowed (allowed: a whole number from 2 to"],
+    ),
+    "k of all sources": (
+        {"methods.distill_top_k": [3, 4, 9]},
+        [
+            "methods.distill_top_k.1: 4 is all of the 4 sources of target 'cyrillic', or more, "
+            "which distill_weighted weights equally at p = 0 (allowed: a whole number from 2 to 3)",
+            "methods.distill_top_k.2: 9 is all of the 4 sources of target 'cyrillic', or more",
+        ],
+    ),
+    "k that is kept": (
+        {"methods.distill_top_k": [2], "similarity.weighting.keep": 2},
+        ["methods.distill_top_k.0: 2 is similarity.weighting.keep, so that"],
+    ),
+    "spread": (
+        {"similarity.weighting.spread": 0, "similarity.weighting.effective_sources": 0.5},
+        ["similarity.weighting.effective_sources: 0.5", "similarity.weighting.spread: 0"],
+    ),
     "metric": (
         {"similarity.metrics": ["cak"]},
         ["similarity.metrics.0: unknown metric 'cak'", "mean 'cka'?"],

@@ -29,6 +29,8 @@ PAPER_TASKS += ["voc2007"]
 PAPER_ARCHITECTURES = ["alexnet", "googlenet", "resnet18", "resnet50"]
 BANK = {"from": "bank", "multi_label_outputs": "softmax"}
 CONTROLS = ["pass_through", "labeled_batch", "random_head", "shuffled_labels", "oracle_selection"]
+FURTHER = ["distill_prototypes", "distill_features", "distill_fixmatch", "distill_decoupled"]
+FURTHER += ["distill_standardized", "probe_ensemble"]
 LABELS = {"label_fraction": 0.2, "other_label_fractions": []}
 
 
@@ -47,7 +49,9 @@ def make_config(**changes: Any) -> dict[str, Any]:
             "distill_weighted": [0.0, 1.0, 12.0, math.inf],
             "distill_inverse": True,
             "distill_random_weights": 2,
-            "distill_prototypes": False,
+            **dict.fromkeys(FURTHER, False),
+            "distill_auto_p": False,
+            "distill_top_k": [],
             "default_p": 12.0,
         },
         "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
@@ -138,7 +142,9 @@ def test_methods_and_baselines_can_be_switched_off() -> None:
             "distill_weighted": [],
             "distill_inverse": False,
             "distill_random_weights": 0,
-            "distill_prototypes": False,
+            **dict.fromkeys(FURTHER, False),
+            "distill_auto_p": False,
+            "distill_top_k": [],
             "distill_single_seeds": None,
             "default_p": 12.0,
         },
@@ -321,7 +327,9 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             "distill_weighted": draw(st.lists(EXPONENTS, max_size=4, unique=True)),
             "distill_inverse": draw(st.booleans()),
             "distill_random_weights": draw(st.integers(0, 3)),
-            "distill_prototypes": draw(st.booleans()),
+            **{name: draw(st.booleans()) for name in FURTHER},
+            "distill_auto_p": draw(st.booleans()),
+            "distill_top_k": draw(st.lists(st.integers(2, 9), max_size=2, unique=True)),
             "default_p": draw(EXPONENTS),
         },
         "student": {
@@ -353,7 +361,7 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
     students = grid.student_grid(config)
     assert not students.duplicated(["target", "replicate", "recipe"]).any()
     # A recipe's name says all: no two recipes train the same thing either.
-    what = ["target", "replicate", "method", "p", "source", "draw", "student"]
+    what = ["target", "replicate", "method", "p", "source", "draw", "keep", "student"]
     lambdas = students["recipe"].str.extract("-lambda(.+)$")[0]
     assert not students.assign(lam=lambdas).duplicated([*what, "lam"]).any()
     singles = students[students["method"] == "distill_single"]
@@ -440,17 +448,37 @@ def assert_same_students(left: pd.DataFrame, right: pd.DataFrame) -> None:
 
 def test_methods_that_are_not_the_papers_are_asked_for_and_change_no_student() -> None:
     config = make_config()
-    more = make_config(methods__distill_prototypes=True, baselines__probe_labels=True)
+    asked = {f"methods__{name}": True for name in FURTHER}
+    more = make_config(**asked, baselines__probe_labels=True)
     before, after = grid.student_grid(config), grid.student_grid(more)
-    added = after[after["method"].isin(["distill_prototypes", "probe_labels"])]
+    added = after[after["method"].isin([*FURTHER, "probe_labels"])]
     assert_same_students(after.drop(added.index), before)
     isic = added[added["target"] == "isic"]
-    assert isic["recipe"].tolist() == ["distill_prototypes-p12", "probe_labels"]
+    assert isic["recipe"].tolist() == [*(f"{name}-p12" for name in FURTHER), "probe_labels"]
     assert isic["cohort"].str.startswith("others-").all()
-    assert isic["student"].tolist() == ["mobilenetv3", "mobilenetv3"]
+    assert set(isic["student"]) == {"mobilenetv3"}
     stored = recipes.weight_recipes(more)
-    assert stored.pop("distill_prototypes-p12") == Recipe("distill_prototypes", p=12.0)
+    for name in FURTHER:
+        assert stored.pop(f"{name}-p12") == Recipe(name, p=12.0)
     assert stored == recipes.weight_recipes(config)
+
+
+def test_choices_of_weights_are_asked_for_and_change_no_student() -> None:
+    config = make_config()
+    more = make_config(methods__distill_auto_p=True, methods__distill_top_k=[3, 5])
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"].isin(["distill_auto_p", "distill_top_k"])]
+    assert_same_students(after.drop(added.index), before)
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == ["distill_auto_p", "distill_top_k-k3", "distill_top_k-k5"]
+    assert isic["keep"].tolist() == [-1, 3, 5] and set(before["keep"]) == {-1}
+    assert isic["p"].isna().all()
+    stored = set(recipes.weight_recipes(more)) - set(recipes.weight_recipes(config))
+    assert stored == set(isic["recipe"])
+    # Of several k, none is the student of the method.
+    deployed = grid.deployable({**more, "choice": None})
+    assert deployed["distill_auto_p"] == Recipe("distill_auto_p")
+    assert "distill_top_k" not in deployed
 
 
 def test_controls_are_asked_for_one_by_one_and_change_no_student() -> None:

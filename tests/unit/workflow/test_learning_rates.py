@@ -31,6 +31,8 @@ def test_a_recipe_has_its_methods_rate_or_the_default():
         Recipe("distill_weighted", p=4.0, lam=0.5): 0.006,
         Recipe("distill_weighted", p=0.0): 0.006,
         Recipe("control_shuffled_labels", p=12.0): 0.006,
+        Recipe("distill_auto_p"): 0.006,
+        Recipe("distill_top_k", keep=3): 0.006,
         Recipe("distill_inverse"): 0.01,
         Recipe("in_fixmatch", learning_rate=0.5): 0.5,
         Recipe("in_transfer", architecture="resnet18_tiny"): 0.004,

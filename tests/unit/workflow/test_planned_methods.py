@@ -41,6 +41,11 @@ def run_of(**changes):
             {"distill_weighted": [12], "distill_prototypes": True},
             {"distill_weighted", "distill_prototypes", *SINGLES},
         ),
+        # Of several k, none stands for the method.
+        (
+            {"distill_weighted": [12], "distill_auto_p": True, "distill_top_k": [2, 3]},
+            {"distill_weighted", "distill_auto_p", *SINGLES},
+        ),
     ],
 )
 def test_they_are_those_that_the_accuracies_will_give(methods, expected):
@@ -105,6 +110,27 @@ def test_what_is_planned_of_them():
     for name in ("configs/mini_paper.yaml", "configs/paper.yaml", "configs/vtab.yaml"):
         products = Run.read(ROOT / name).products
         assert "critical_difference" in products.figures and "table1_paired" in products.tables
+
+
+@pytest.mark.parametrize(
+    ("changes", "exponents"),
+    [
+        ({"methods": {"distill_auto_p": True}}, ["0", "1", "12", "inf"]),
+        ({"methods": {"distill_top_k": [2]}}, ["0", "1", "12", "inf"]),
+        ({"choice": {}}, ["0", "1", "12", "inf"]),
+        ({}, []),
+        ({"methods": {"distill_auto_p": True, "distill_weighted": [12]}}, []),
+        ({"methods": {"distill_auto_p": True, "distill_weighted": []}}, []),
+    ],
+)
+def test_rules_that_choose_weights_are_compared_where_there_are_several_p(changes, exponents):
+    methods = {"distill_weighted": [0, 1, 12, INF], **changes.get("methods", {})}
+    products = run_of(**{**changes, "methods": methods}).products
+    assert products.compared_exponents == exponents
+    assert ("choice_of_weights" in products.tables) == bool(exponents)
+    assert ("choice_of_weights" in products.captions) == bool(exponents)
+    targets = ["cyrillic", "species_b", "mosaics_b"] if "choice" in changes else []
+    assert [path.split("/")[-2] for path in products.choice_files] == targets
 
 
 def test_figure_1_of_the_papers_grid_is_over_the_papers_five_targets():

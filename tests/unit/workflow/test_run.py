@@ -284,6 +284,35 @@ def test_what_the_methods_that_are_not_the_papers_are_told():
     assert run.inputs([row])["probe"] == []
 
 
+def test_what_chooses_weights_is_told_how():
+    sources = [{"from": "trained", "architectures": ["alexnet_tiny"],
+                "tasks": ["latin", "mosaics_a", "textures_a"]}]  # fmt: skip
+    chosen = {"distill_auto_p": True, "distill_top_k": [2]}
+    run = own_methods(sources=sources, methods=chosen)
+    told = run.jobs.weights("lesions_b", "0", "distill_auto_p")
+    assert (told.weighting, told.p, told.keep) == ("auto", None, None)
+    assert (told.spread, told.effective_sources) == (2.0, None)
+    told = run.jobs.weights("lesions_b", "0", "distill_top_k-k2")
+    assert (told.weighting, told.p, told.keep, told.spread) == ("equal", None, 2, None)
+    # What others are told does not depend on it.
+    weighting = {"spread": 1, "effective_sources": 1.5, "keep": 1}
+    other = own_methods(sources=sources, methods=chosen, similarity={"weighting": weighting})
+    told = other.jobs.weights("lesions_b", "0", "distill_auto_p")
+    assert (told.keep, told.spread, told.effective_sources) == (1, 1.0, 1.5)
+    assert other.jobs.weights("lesions_b", "0", "distill_top_k-k2").keep == 2
+    weighted = other.jobs.weights("lesions_b", "0", "distill_weighted-p12")
+    assert (weighted.keep, weighted.spread, weighted.effective_sources) == (1, None, None)
+    # They are distilled from all sources' pseudo-labels, and stand in the comparison.
+    for recipe in ("distill_auto_p", "distill_top_k-k2"):
+        row = run.student("lesions_b", recipe, "0")
+        assert len(run.used_sources([row])) == 3
+        assert run.inputs([row])["weights"] == [run.paths.weights("lesions_b", "0", recipe)]
+    compared = [method.method for method in run.deployment.methods("lesions_b")]
+    assert "distill_auto_p" in compared and "distill_top_k" not in compared
+    deployed = own_methods(methods=chosen, sources=sources, student={"deploy": "distill_auto_p"})
+    assert deployed.deployed_recipe == "distill_auto_p"
+
+
 def test_heads_are_facts_of_a_students_training_only_where_they_matter():
     run, other = own_methods(), own_methods(training={"feature_scale": 2})
     of_prototypes = run.student("lesions_b", "distill_prototypes-p12", "0")

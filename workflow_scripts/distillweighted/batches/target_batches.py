@@ -159,6 +159,8 @@ class TargetBatches:
         self._view, self._seed = view, seed
         self._streams: dict[tuple[str, int], _BatchStream] = {}
         self._step: dict[tuple, tuple[Tensor, ...]] = {}
+        self._floats: dict[tuple, Tensor] = {}
+        self._read: list[Tensor] = []
         self._executor: Executor | None = None
         self._pin = False
 
@@ -185,6 +187,9 @@ class TargetBatches:
     def next_step(self) -> None:
         """Go on to the next step: every stream draws anew."""
         self._step.clear()
+        # New memory comes from the system page by page, which takes longer than the normalising.
+        self._read = list(self._floats.values())
+        self._floats.clear()
 
     def labeled(self, size: int) -> tuple[Tensor, Tensor]:
         """This step's labelled batch: weakly augmented uint8 [size, 3, h, w] and labels [size]."""
@@ -215,15 +220,25 @@ class TargetBatches:
     ) -> Tensor:
         """This step's batches `parts` one after the other, normalised, on a device.
 
-        Students that start from one model share it: it must not be changed in place.
+        Students that start from one model share it: it must not be changed in place, nor read once
+        the next step has begun, whose images are written there.
         """
         # The parts live as long as the step, so that their identities name them.
         key = ("normalized", *map(id, parts), *mean, *std, device)
-        if key not in self._step:
+        if key not in self._floats:
             there = [to_device(part, device) for part in parts]
             images = there[0] if len(there) == 1 else torch.cat(there)
-            self._step[key] = (normalize(images, mean, std), *parts)
-        return self._step[key][0]
+            into = self._out_of_use(images)
+            self._floats[key] = normalize(images, mean, std, into=into)
+            self._step[key] = parts
+        return self._floats[key]
+
+    def _out_of_use(self, images: Tensor) -> Tensor | None:
+        """Floats of the step before, as many as `images` and on their device; each once."""
+        for i, floats in enumerate(self._read):
+            if floats.shape == images.shape and floats.device == images.device:
+                return self._read.pop(i)
+        return None
 
     def state(self) -> list[dict[str, Any]]:
         """Where every stream is, between two steps; for `restore`."""

@@ -109,7 +109,7 @@ class WeightsJob(Job):
     """What to do where no score is above 0: error, equal or nearest."""
 
     keep: int | None
-    """How many of the nearest sources eq. 5 weights; None for all."""
+    """How many of the nearest sources take part in eq. 5, or in equal weights; None for all."""
 
     random_sources: int | None
     """How many sources random weights cover; None for all."""
@@ -120,12 +120,19 @@ class WeightsJob(Job):
     transform: str = "none"
     """What becomes of scores before they weight: a name in `transforms.TRANSFORMS`."""
 
+    spread: float | None = None
+    """Of weighting `auto`: how spread log weights are (`weights.spread_exponent`); None of
+    others."""
+
+    effective_sources: float | None = None
+    """Of weighting `auto`: how many sources share the weight (`weights.effective_exponent`), which
+    then chooses p; None for `spread`."""
+
     def as_params(self) -> dict[str, Any]:
-        # Left out where nothing does, so that weights from before there were transforms stand.
+        # Left out where nothing does, so that weights from before there were these keys stand.
         params = super().as_params()
-        if self.transform == "none":
-            del params["transform"]
-        return params
+        defaults = {"transform": "none", "spread": None, "effective_sources": None}
+        return {k: v for k, v in params.items() if k not in defaults or v != defaults[k]}
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:

@@ -13,16 +13,37 @@ from distillweighted.similarity.jobs import WeightsJob
 from distillweighted.similarity.tables import read_scores
 from distillweighted.similarity.transforms import TRANSFORMS
 from distillweighted.weights import (
+    effective_exponent,
     inverse_weights,
     one_hot_weights,
     random_weights,
     similarity_weights,
+    spread_exponent,
 )
 
 
 def _power(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    return _eq_5(_similarities(scores, job), job.p, job)
+
+
+def _auto(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    similarities = _similarities(scores, job)
+    # Of those that eq. 5 will weight.
+    kept = np.sort(similarities)[-job.keep :] if job.keep is not None else similarities
+    if kept.max() <= 0:
+        return _eq_5(similarities, 1.0, job)  # whatever p is
+    if job.effective_sources is not None:
+        return _eq_5(similarities, effective_exponent(kept, job.effective_sources), job)
+    return _eq_5(similarities, spread_exponent(kept, job.spread), job)
+
+
+def _equal(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
+    return _eq_5(_similarities(scores, job), 0.0, job)
+
+
+def _eq_5(similarities: np.ndarray, p: float, job: WeightsJob) -> np.ndarray:
     fallback = None if job.fallback == "error" else job.fallback
-    return similarity_weights(_similarities(scores, job), job.p, fallback=fallback, keep=job.keep)
+    return similarity_weights(similarities, p, fallback=fallback, keep=job.keep)
 
 
 def _inverse(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
@@ -47,6 +68,8 @@ def _selected(scores: Mapping[str, float], job: WeightsJob) -> np.ndarray:
 
 WEIGHTINGS: dict[str, Callable[[Mapping[str, float], WeightsJob], np.ndarray]] = {
     "power": _power,
+    "auto": _auto,
+    "equal": _equal,
     "inverse": _inverse,
     "random": _random,
     "selected": _selected,
@@ -89,9 +112,9 @@ def write_weights(job: WeightsJob, similarity: Path, output: Path) -> None:
         weights = weigh(scores, job)
     except ValueError as error:
         hint = ""
-        if job.weighting == "power":
+        if job.weighting in ("power", "auto"):
             hint = ", set similarity.weighting.fallback (equal or nearest)"
-        if job.weighting in ("power", "inverse"):
+        if job.weighting in ("power", "auto", "inverse"):
             hint += ", set similarity.weighting.transform (rank or softmax)"
         raise ValueError(
             f"target '{job.target}', seed {job.seed}, {job.metric} on {job.representation}: "

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from distillweighted.errors import DamagedError
 from distillweighted.tasks.prepared import checksum, read_index
+
+Box = tuple[int, int, int, int]
+"""Top, left, height and width of a part of an image, in pixels."""
 
 
 class Pool(ABC):
@@ -40,6 +45,15 @@ class Pool(ABC):
 
         Raises:
             DamagedError: Where the pixels of one are not those that were written.
+        """
+
+    @abstractmethod
+    def load_part(self, row: int, choose: Callable[[int, int], Box]) -> np.ndarray:
+        """A part of one image, uint8 [h, w, 3], as `load` gives whole ones.
+
+        Args:
+            row: Which image.
+            choose: The part, of the height and width of the image; it lies inside.
         """
 
     @abstractmethod
@@ -77,6 +91,9 @@ class UniformPool(Pool):
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return list(self.stack(rows))
 
+    def load_part(self, row: int, choose: Callable[[int, int], Box]) -> np.ndarray:
+        return np.array(_cut(self._images[row], choose(*self._images.shape[1:3])))
+
     def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         # Fancy indexing copies, so the memory map stays read-only.
         return np.ascontiguousarray(self._images[np.asarray(rows, np.int64)])
@@ -106,14 +123,24 @@ class RaggedPool(Pool):
         ends = np.cumsum(self._sizes.prod(axis=1) * 3)
         self._bounds = np.concatenate([[0], ends])
         self._checked = np.zeros(len(facts), bool)
-        self._map()
+        self._start = _check_array(path, (int(self._bounds[-1]),))
+        # Not a memory map: to map its pages takes as long as to copy them, and those that were read
+        # would count as the process's memory for as long as the map is there.
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        pixels = self._map()
-        return [self._cut(pixels, int(row)) for row in rows]
+        return [self._read(int(row)) for row in rows]
+
+    def load_part(self, row: int, choose: Callable[[int, int], Box]) -> np.ndarray:
+        height, width = self._sizes[row].tolist()
+        top, left, height, width = box = choose(height, width)
+        if not self._checked[row]:
+            return _cut(self._read(row), box)
+        return _cut(self._read_lines(row, top, height), (0, left, height, width))
 
     def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         raise ValueError(
@@ -124,20 +151,21 @@ class RaggedPool(Pool):
         # One image at a time: together they may not fit in memory.
         return channel_statistics(self.load([row])[0] for row in range(len(self)))
 
-    def _map(self) -> np.ndarray:
-        # Mapped anew for each batch: pages that were read count as the process's memory for as long
-        # as the map is there, and an epoch would read them all. Copy on write: an image need not be
-        # copied where a small part of it is used.
-        return _map_array(self._path, (int(self._bounds[-1]),), mode="c")
-
-    def _cut(self, pixels: np.ndarray, row: int) -> np.ndarray:
-        start, end = self._bounds[row : row + 2]
-        image = pixels[start:end]
+    def _read(self, row: int) -> np.ndarray:
+        image = self._read_lines(row, 0, int(self._sizes[row, 0]))
         if not self._checked[row]:
             if checksum(image) != self._checksums[row]:
                 raise _wrong_pixels(self._path, row)
             self._checked[row] = True
-        return image.reshape(*self._sizes[row], 3)
+        return image
+
+    def _read_lines(self, row: int, top: int, height: int) -> np.ndarray:
+        """Lines of an image, uint8 [height, w, 3]."""
+        lines = np.empty((height, int(self._sizes[row, 1]), 3), np.uint8)
+        before = self._start + int(self._bounds[row]) + top * lines[0].size
+        if os.preadv(self._file, [lines], before) != lines.size:
+            raise DamagedError(self._path, f"it ends before the last pixel of image {row}")
+        return lines
 
 
 class _Part(Pool):
@@ -153,11 +181,19 @@ class _Part(Pool):
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return self._pool.load(self._rows[np.asarray(rows, np.int64)])
 
+    def load_part(self, row: int, choose: Callable[[int, int], Box]) -> np.ndarray:
+        return self._pool.load_part(int(self._rows[row]), choose)
+
     def stack(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._pool.stack(self._rows[np.asarray(rows, np.int64)])
 
     def channel_statistics(self) -> tuple[list[float], list[float]]:
         return channel_statistics(self.load([row])[0] for row in range(len(self)))
+
+
+def _cut(image: np.ndarray, box: Box) -> np.ndarray:
+    top, left, height, width = box
+    return image[top : top + height, left : left + width]
 
 
 def as_pool(images: Pool | np.ndarray) -> Pool:
@@ -178,7 +214,7 @@ def channel_statistics(images: Iterable[np.ndarray]) -> tuple[list[float], list[
 
 
 def open_pool(path: Path, index: Path) -> Pool:
-    """A pool's images, read through a memory map; those of one size are all checked at once.
+    """A pool's images; those of one size lie in a memory map, and are all checked at once.
 
     Args:
         path: `train_images.npy` or `test_images.npy` of a prepared task.
@@ -193,21 +229,21 @@ def open_pool(path: Path, index: Path) -> Pool:
     shape = (len(facts), *sizes.pop(), 3) if len(sizes) == 1 else ()
     if not _begins_as(path, shape):
         return RaggedPool(path, facts)
-    images = _map_array(path, shape)
+    images = np.memmap(path, np.uint8, "r", _check_array(path, shape), shape)
     for row, (image, wanted) in enumerate(zip(images, facts[:, 2].tolist(), strict=True)):
         if checksum(image) != wanted:
             raise _wrong_pixels(path, row)
     return UniformPool(images)
 
 
-def _map_array(path: Path, shape: tuple[int, ...], mode: str = "r") -> np.ndarray:
-    """A memory map of a file of bytes, which must be all that the file holds."""
+def _check_array(path: Path, shape: tuple[int, ...]) -> int:
+    """Where an array begins in its file, which must hold it and nothing else."""
     wanted, there = len(_header(shape)) + math.prod(shape), path.stat().st_size
     if there != wanted:
         raise DamagedError(path, f"it has {there} bytes, and its images.csv asks for {wanted}")
     if not _begins_as(path, shape):
         raise DamagedError(path, f"it does not begin as an array {list(shape)} of bytes")
-    return np.memmap(path, np.uint8, mode, len(_header(shape)), shape)
+    return len(_header(shape))
 
 
 def _begins_as(path: Path, shape: tuple[int, ...]) -> bool:

@@ -3,7 +3,7 @@
 A prepared task is a folder:
 
     train_images.npy, test_images.npy   uint8 [n, h, w, 3], or images of many sizes as `pools`
-                                        writes them; read through memory maps
+                                        writes them; read as they are needed
     images.csv                          image, pool, row, height, width, crc32: row i of a pool's
                                         array is that image, with that checksum
     labels.csv                          image, label (several, with spaces, of a multi-label task)

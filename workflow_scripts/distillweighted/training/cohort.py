@@ -218,7 +218,7 @@ class _Cohort:
                 log.error("%s cannot be trained: %s", student.recipe, error)
                 _write_failure(folder, str(error))
                 continue
-            if to_train.probe_labels is not None:
+            if OBJECTIVES[student.objective].probe_labels:
                 sources = self._probe()[1]
             yield _Prepared(to_train, student.architecture, key, tuple(sources))
 
@@ -250,12 +250,15 @@ class _Cohort:
         """A student at its start."""
         model, *own_statistics = self._model(student, initial)
         mean, std = self.job.statistics or own_statistics
-        pseudo = None
-        if OBJECTIVES[student.objective].pseudo_labels:
+        objective, pseudo = OBJECTIVES[student.objective], None
+        probe = self._probe()[0] if objective.probe_labels else None
+        if objective.pseudo_labels:
             taught = self._lessons(tuple(self._heads(student, sources).items()))
             weights, names = np.array(list(sources.values())), tuple(sources)
-            pseudo = PseudoLabels(taught.targets, taught.sizes, weights, names, taught.scales)
-        probe = self._probe()[0] if OBJECTIVES[student.objective].probe_labels else None
+            if objective.mixed:
+                probe = taught.mixed(weights.tolist())
+            else:
+                pseudo = PseudoLabels(taught.targets, taught.sizes, weights, names, taught.scales)
         return Student(
             student.recipe,
             student.objective,

@@ -1,8 +1,9 @@
 """What sources teach a student, by their heads: pseudo-labels or features.
 
-Heads own, kmeans and zero_shot are pseudo-labels that inference has stored. Prototypes, which need
-labels, are made here; so are those of controls, random and shuffled. Features are the source's own,
-standardised over the images that are distilled; `losses` says how their loss is scaled.
+Heads own, kmeans and zero_shot are pseudo-labels that inference has stored. Prototypes and linear
+probes, which need labels, are made here; so are those of controls, random and shuffled. Features
+are the source's own, standardised over the images that are distilled; `losses` says how their loss
+is scaled.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from distillweighted.errors import DamagedError
 from distillweighted.files.tensors import load_tensors
 from distillweighted.losses import label_information
 from distillweighted.seeds import derive_seed
+from distillweighted.similarity.linear_probe import fit_probe
 from distillweighted.sources.outputs import load_inference
 from distillweighted.sources.stand_ins import (
     prototype_pseudo_labels,
@@ -71,6 +73,17 @@ class Lessons:
     """What the loss of each that teaches features is multiplied by, else None [S]; None where none
     does."""
 
+    def mixed(self, weights: Sequence[float]) -> Tensor:
+        """One label an image, float32 [n, C]: the sources' mean by weights [S] that sum to 1.
+
+        Raises:
+            ValueError: Where they do not all teach the same classes.
+        """
+        if len({*self.sizes}) != 1 or self.scales is not None:
+            raise ValueError("only pseudo-labels of the same classes can be mixed")
+        parts = self.targets.split(self.sizes, dim=1)
+        return sum(alpha * part for alpha, part in zip(weights, parts, strict=True))
+
 
 def read_lessons(
     heads: Mapping[str, str], inference: Mapping[str, Path], classroom: Classroom
@@ -92,8 +105,10 @@ def read_lessons(
         _check_rows(inference[source], outputs["pseudo_labels"], classroom.num_images)
         try:
             own = replace(classroom, seed=derive_seed(classroom.seed, source))
-            # A shuffle is the same for all sources: all see the same other image.
-            lessons.append(lesson_of(head, outputs, classroom if head == "shuffled" else own))
+            # A shuffle is the same for all sources: all see the same other image. So are the folds
+            # that the strength of a linear probe is chosen by.
+            shared = head in ("shuffled", "linear_probe")
+            lessons.append(lesson_of(head, outputs, classroom if shared else own))
         except ValueError as error:
             raise ValueError(f"source '{source}' cannot teach by {head}: {error}") from error
     targets, scales = zip(*lessons, strict=True)
@@ -110,7 +125,7 @@ def lesson_of(
     """What one source teaches.
 
     Args:
-        head: own, kmeans, zero_shot, prototypes, features, random or shuffled.
+        head: own, kmeans, zero_shot, prototypes, linear_probe, features, random or shuffled.
         outputs: features float32 [n, d] and pseudo_labels float32 [n, k] of the source.
         classroom: The rest.
 
@@ -125,13 +140,15 @@ def lesson_of(
         return outputs["pseudo_labels"], None
     if head == "prototypes":
         return _prototypes(outputs["features"], classroom), None
+    if head == "linear_probe":
+        return _linear_probe(outputs["features"], classroom), None
     if head == "features":
         return _features(outputs, classroom)
     if head == "random":
         return _random(outputs, classroom), None
     if head == "shuffled":
         return _shuffled(outputs["pseudo_labels"], classroom), None
-    made = ("prototypes", "features", "random", "shuffled")
+    made = ("prototypes", "linear_probe", "features", "random", "shuffled")
     raise ValueError(f"no such head (allowed: {', '.join((*STORED_HEADS, *made))})")
 
 
@@ -184,6 +201,13 @@ def _prototypes(features: np.ndarray, classroom: Classroom) -> np.ndarray:
     return prototype_pseudo_labels(
         features, classroom.labeled_rows, classroom.labels, len(classroom.classes)
     )
+
+
+def _linear_probe(features: np.ndarray, classroom: Classroom) -> np.ndarray:
+    """What a linear probe says of the target's classes; a class without a label has 0."""
+    labeled = features[classroom.labeled_rows]
+    num_classes, seed = len(classroom.classes), classroom.seed % 2**32
+    return fit_probe(labeled, classroom.labels, num_classes, seed=seed).probabilities(features)
 
 
 def _features(outputs: Mapping[str, np.ndarray], classroom: Classroom) -> tuple[np.ndarray, float]:

@@ -91,8 +91,8 @@ class Student:
     """Its peak learning rate; None takes that of the settings."""
 
     probe_labels: Tensor | None = None
-    """float32 [n, C]: the target's classes as a linear probe sees them, a row an image; None where
-    its objective learns none."""
+    """float32 [n, C]: the target's classes as a linear probe sees them, or a mixture of several, a
+    row an image; None where its objective learns none."""
 
     lam: float | None = None
     """Its lambda; None takes that of the settings."""

@@ -17,8 +17,9 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from distillweighted.methods import METHODS
 from distillweighted.networks.architectures import suggest
-from distillweighted.workflow.config_checks import fewest_sources, semantic_problems
+from distillweighted.workflow.config_checks import semantic_problems
 from distillweighted.workflow.problems import Problem, show
+from distillweighted.workflow.weighting_checks import fewest_sources
 
 DEFAULT_OTHER_K = (1, 2, 5)
 

@@ -43,12 +43,16 @@ from distillweighted.workflow.own_checks import (
 )
 from distillweighted.workflow.planned_methods import reference_problems
 from distillweighted.workflow.problems import Problem, show, unknown_name
-from distillweighted.workflow.recipes import format_p
 from distillweighted.workflow.size_checks import (
     batch_problems,
     label_problems,
     pool_problems,
     probe_problems,
+)
+from distillweighted.workflow.weighting_checks import (
+    exponent_problems,
+    other_k_problems,
+    top_k_problems,
 )
 
 
@@ -61,16 +65,6 @@ def semantic_problems(config: Any, *, broken: set[str] | None) -> Iterator[Probl
             found = list(check(config))
             broken |= {problem.path.split(".")[0] for problem in found}
             yield from found
-
-
-def _exponent_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    methods = config["methods"]
-    # DistillWeighted is read at default_p.
-    exponents = methods["distill_weighted"]
-    if exponents and methods["default_p"] not in exponents:
-        allowed = ", ".join(map(format_p, exponents))
-        text = f"{format_p(methods['default_p'])} is not one of methods.distill_weighted"
-        yield Problem("methods.default_p", f"{text} (allowed: {allowed})")
 
 
 def _target_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -269,24 +263,6 @@ def _admissible_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
-def fewest_sources(config: Mapping[str, Any]) -> tuple[int, str]:
-    """The smallest number of sources that any target has, and that target."""
-    return min((len(admissible_sources(config, name)), name) for name in target_names(config))
-
-
-def _other_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    if not config["methods"]["distill_single"]:
-        return
-    limit, target = fewest_sources(config)
-    for i, k in enumerate(config["figures"]["other_k"] or []):
-        if k > limit:
-            yield Problem(
-                f"figures.other_k.{i}",
-                f"{k:g} is more than the {limit} sources of target '{target}' "
-                f"(allowed: a whole number from 1 to {limit})",
-            )
-
-
 def _nothing_to_train(config: Mapping[str, Any]) -> Iterator[Problem]:
     trained = {student.target for student in list_students(config)}
     for target in target_names(config):
@@ -324,7 +300,7 @@ _GRID = "exclude targets sources methods baselines controls student seeds traini
 """What the grid is made of."""
 
 _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...] = (
-    ("methods", _exponent_problems),
+    ("methods", exponent_problems),
     ("similarity", metric_problems),
     ("targets", _target_problems),
     ("targets training", own_training_problems),
@@ -340,7 +316,8 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     (f"figures {_GRID}", reference_problems),
     ("exclude targets sources", _exclusion_problems),
     ("exclude targets sources", _admissible_problems),
-    ("exclude targets sources figures methods", _other_k_problems),
+    ("exclude targets sources figures methods", other_k_problems),
+    ("exclude targets sources methods similarity", top_k_problems),
     (_GRID, _nothing_to_train),
     (_GRID, own_distillation_problems),
     ("training sources", rate_problems),

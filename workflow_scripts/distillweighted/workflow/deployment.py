@@ -25,7 +25,9 @@ NEAREST, EQUAL = "distill_nearest", "distill_equal"
 
 DEPLOYABLE = (
     *("in_transfer", "in_fixmatch", "probe_labels", NEAREST, EQUAL, "distill_weighted"),
-    *("distill_prototypes", "distill_inverse", "finetune_selected_source"),
+    *("distill_auto_p", "distill_prototypes", "distill_features", "distill_fixmatch"),
+    *("distill_decoupled", "distill_standardized", "probe_ensemble", "distill_inverse"),
+    "finetune_selected_source",
 )
 """Methods that have one student a seed, in the order of the comparison."""
 
@@ -68,7 +70,7 @@ class Deployment:
             for method in self._names(student):
                 # A student of a probe's labels is distillation's rival, whatever trains it.
                 objective = OBJECTIVES[student.recipe.facts.objective]
-                distils = objective.pseudo_labels and method != "probe_labels"
+                distils = objective.pseudo_labels and not objective.mixed
                 label = _label(method)
                 if student.architecture != self._architecture:
                     label = f"{label} ({student.architecture})"

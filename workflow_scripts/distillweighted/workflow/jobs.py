@@ -167,6 +167,7 @@ class Jobs:
             self.run.weight_recipes[recipe],
             self.run.config["similarity"]["weighting"],
         )
+        auto = what.facts.weights == "auto"
         return WeightsJob(
             target=target,
             seed=self.run.replicate(replicate).seed,
@@ -177,10 +178,12 @@ class Jobs:
             metric=weighting["metric"],
             representation=weighting["representation"],
             fallback=weighting["fallback"],
-            keep=weighting["keep"],
+            keep=weighting["keep"] if what.keep is None else what.keep,
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
             transform=weighting["transform"],
+            spread=weighting["spread"] if auto else None,
+            effective_sources=weighting["effective_sources"] if auto else None,
         )
 
     def cohort(self, target: str, replicate: str, cohort: str) -> CohortJob:

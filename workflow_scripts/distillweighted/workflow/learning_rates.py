@@ -12,6 +12,10 @@ from distillweighted.sources.zoo import list_sources
 from distillweighted.workflow.problems import Problem, unknown_name
 from distillweighted.workflow.recipes import Recipe
 
+SHARING = ("distill_equal", "distill_auto_p", "distill_top_k")
+"""What has the learning rate of distill_weighted unless it has its own: these differ from its p in
+weights alone."""
+
 
 def rate_name(recipe: Recipe) -> str:
     """The name under which a recipe's learning rate stands, beside its own: its method's.
@@ -31,8 +35,9 @@ def learning_rate_of(config: Mapping[str, Any], recipe: Recipe) -> float:
     """The peak learning rate of a recipe.
 
     Its own, of a candidate; else the first that `training.learning_rates` has of: the recipe's
-    name (in_transfer-resnet18), its method's (see `rate_name`), and for DistillEqual and controls
-    that of DistillWeighted. Else the default, which for source architectures is that of sources.
+    name (in_transfer-resnet18), its method's (see `rate_name`), and for DistillEqual, controls and
+    other choices of weights (`SHARING`) that of DistillWeighted. Else the default, which for source
+    architectures is that of sources.
     """
     if recipe.learning_rate is not None:
         return recipe.learning_rate
@@ -40,7 +45,7 @@ def learning_rate_of(config: Mapping[str, Any], recipe: Recipe) -> float:
     names = [recipe.base.name]
     if recipe.architecture is None:
         names.append(rate_name(recipe))
-        if names[-1] == "distill_equal" or recipe.facts.control is not None:
+        if names[-1] in SHARING or recipe.facts.control is not None:
             names.append("distill_weighted")
     elif recipe.method == "finetune_selected_source":
         # IN+Transfer's is that of the student's own architecture.

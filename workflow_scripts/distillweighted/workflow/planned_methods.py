@@ -57,6 +57,8 @@ def _methods_of(recipe: Recipe, default_p: float) -> set[str]:
         return set()
     if recipe.method == "distill_single":
         return {"distill_random_selection", "distill_nearest"}
+    if recipe.facts.variants == "keeps":
+        return set()
     if recipe.facts.variants != "exponents":
         return {recipe.method}
     found = {recipe.method} if recipe.p == default_p else set()

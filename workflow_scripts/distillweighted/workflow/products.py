@@ -11,7 +11,7 @@ from distillweighted.analysis.ranks import MIN_METHODS, MIN_TARGETS
 from distillweighted.methods import METHODS
 from distillweighted.workflow.learning_rates import rate_name
 from distillweighted.workflow.planned_methods import planned_methods
-from distillweighted.workflow.recipes import lambda_recipes
+from distillweighted.workflow.recipes import format_p, lambda_recipes
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
@@ -60,6 +60,23 @@ class Products:
             control = METHODS["control_pass_through"]
             lambdas[replace(plain, method=control.name).name] = control.lam
         return lambdas | {recipe.name: recipe.lam for recipe in lambda_recipes(config)}
+
+    @cached_property
+    def compared_exponents(self) -> list[str]:
+        """The fixed p that rules which choose the weights are compared with, as in the names of
+        recipes; none where there are no such rules, or no two p."""
+        methods, choice = self.run.config["methods"], self.run.config["choice"]
+        exponents = methods["distill_weighted"]
+        rules = methods["distill_auto_p"] or methods["distill_top_k"] or choice is not None
+        return [format_p(p) for p in exponents] if rules and len(exponents) > 1 else []
+
+    @cached_property
+    def choice_files(self) -> list[str]:
+        """The choice of every target and seed of the first label fraction; none without one."""
+        if self.run.config["choice"] is None:
+            return []
+        seeds = self.run.config["seeds"]
+        return [self.run.paths.choice(t, str(seed)) for t in self.run.targets for seed in seeds]
 
     @cached_property
     def lambda_recipes(self) -> list[str]:
@@ -120,11 +137,13 @@ class Products:
             return ["tuning"]
         names = ["table1_accuracy", "comparison_with_paper"]
         if self.has_pairs:
-            names.append("table1_paired")
+            names += ["table1_paired", "all_methods"]
         if self.has_random_selection:
             names.append("table1_random_selection")
         if self.has_lambdas:
             names.append("effect_of_lambda")
+        if self.compared_exponents:
+            names.append("choice_of_weights")
         if self.has_label_fractions:
             names.append("table_label_fractions")
         if self.run.config["figures"]["target_groups"]:

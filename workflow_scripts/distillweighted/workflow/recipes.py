@@ -19,6 +19,9 @@ from distillweighted.sources.zoo import (
     baseline_architectures,
 )
 
+STORED = ("one", "default_p", "draws", "keeps")
+"""Variants whose weights are stored, where there are any, for just the recipes of the grid."""
+
 
 def format_p(p: float) -> str:
     """An exponent as it stands in a recipe's name: 12, 0.5, inf."""
@@ -41,6 +44,9 @@ class Recipe:
     draw: int | None = None
     """The number of a draw of random weights."""
 
+    keep: int | None = None
+    """How many of the nearest sources it has, of equal weights."""
+
     architecture: str | None = None
     """The source architecture of a baseline; None for the student's."""
 
@@ -60,6 +66,8 @@ class Recipe:
             name += f"-p{format_p(self.p)}"
         elif self.draw is not None:
             name += f"-draw{self.draw}"
+        elif self.keep is not None:
+            name += f"-k{self.keep}"
         elif variant is not None:
             name += f"-{variant}"
         if self.learning_rate is not None:
@@ -91,7 +99,7 @@ def weight_recipes(config: Mapping[str, Any]) -> dict[str, Recipe]:
     for method in METHODS.values():
         if method.variants == "exponents":
             recipes += [Recipe(method.name, p=p) for p in asked(method, config)]
-        elif method.weights is not None and method.variants in ("one", "default_p", "draws"):
+        elif method.weights is not None and method.variants in STORED:
             recipes += _variants(method, config, [], single=False)
     selecting = baseline_architectures(config)
     if config["student"]["initialization"] == "nearest_source":
@@ -129,7 +137,8 @@ def methods_of(recipe: Recipe, default_p: float) -> list[str]:
         recipe: The recipe.
         default_p: The exponent of DistillWeighted.
     """
-    if recipe.draw is not None or recipe.lam is not None or recipe.facts.control is not None:
+    one_of_several = recipe.draw is not None or recipe.keep is not None or recipe.lam is not None
+    if one_of_several or recipe.facts.control is not None:
         return []
     if recipe.method != "distill_weighted":
         return [recipe.method]
@@ -199,6 +208,8 @@ def _variants(
                 yield Recipe(method.name, p=p)
     elif method.variants == "draws":
         yield from (Recipe(method.name, draw=draw) for draw in range(wanted))
+    elif method.variants == "keeps":
+        yield from (Recipe(method.name, keep=k) for k in wanted)
     elif method.variants == "default_p":
         if wanted:
             yield Recipe(method.name, p=config["methods"]["default_p"])
@@ -207,6 +218,6 @@ def _variants(
 
 
 def asked(method: Method, config: Mapping[str, Any]) -> Any:
-    """What the configuration says of a method: whether, how often, or for which exponents."""
+    """What the configuration says of a method: whether, how often, or for which p or k."""
     section, key = method.switch.split(".")
     return config[section][key]

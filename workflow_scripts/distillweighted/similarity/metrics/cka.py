@@ -41,7 +41,7 @@ def cka(
         raise ValueError("the features are the same for every sample")
     # Centring the columns centres the kernels; the U-statistic does not change, but loses fewer
     # digits to cancellation.
-    k, el = representation.kernel, Kernel.of(y)
+    k, el = representation.kernel, Kernel(y)
     product = k.features.T @ el.features
     kl, kk, ll = float(np.vdot(product, product)), k.norm, el.norm
     if debiased:

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 
-class Kernel(NamedTuple):
-    """The centred linear kernel K = X X^T of centred features X, without its n x n entries."""
+class Kernel:
+    """The centred linear kernel K = X X^T of centred features X, without its n x n entries.
 
-    features: np.ndarray
-    """X [n, d]."""
+    Attributes:
+        features: X [n, d].
+        norm: <K, K>.
+    """
 
-    diagonal: np.ndarray
-    """Of K [n]."""
+    def __init__(self, features: np.ndarray, norm: float | None = None) -> None:
+        """Take features `[n, d]`, which are centred here, and the norm where it is known."""
+        self.features = x = features - features.mean(axis=0)
+        if norm is None:
+            # <X X^T, X X^T> = |X^T X|^2: whichever takes fewer multiplications.
+            product = x.T @ x if x.shape[1] <= len(x) else x @ x.T
+            norm = float(np.vdot(product, product))
+        self.norm = norm
 
-    row_sums: np.ndarray
-    """Of K [n]: 0 but for rounding."""
+    @cached_property
+    def diagonal(self) -> np.ndarray:
+        """Of K [n]."""
+        return np.einsum("ij,ij->i", self.features, self.features)
 
-    norm: float
-    """<K, K>."""
-
-    @classmethod
-    def of(cls, features: np.ndarray) -> Kernel:
-        """That of features `[n, d]`, which are centred here."""
-        x = features - features.mean(axis=0)
-        # <X X^T, X X^T> = |X^T X|^2: whichever takes fewer multiplications.
-        product = x.T @ x if x.shape[1] <= len(x) else x @ x.T
-        diagonal = np.einsum("ij,ij->i", x, x)
-        return cls(x, diagonal, x @ x.sum(axis=0), float(np.vdot(product, product)))
+    @cached_property
+    def row_sums(self) -> np.ndarray:
+        """Of K [n]: 0 but for rounding."""
+        return self.features @ self.features.sum(axis=0)
 
 
 class Representation:
@@ -46,6 +48,7 @@ class Representation:
         """Float64, in the scale that they came in."""
         self._whole: tuple[Representation, np.ndarray] | None = None
         self._correlations: tuple[tuple, np.ndarray] | None = None
+        self._kernel_norm: float | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -66,13 +69,19 @@ class Representation:
 
         A power of two is exact, and squares and their sums stay finite.
         """
-        exponent = int(np.frexp(np.abs(self.features).max())[1])
+        largest = max(self.features.max(), -self.features.min())
+        exponent = int(np.frexp(largest)[1])
         return self.features if abs(exponent) < 64 else np.ldexp(self.features, -exponent)
 
     @cached_property
     def kernel(self) -> Kernel:
         """The centred kernel of the scaled features."""
-        return Kernel.of(self.scaled)
+        return Kernel(self.scaled, self._kernel_norm)
+
+    @cached_property
+    def finite(self) -> np.ndarray:
+        """Whether an image has neither NaN nor infinity in its features `[n]`."""
+        return np.isfinite(self.features).all(axis=1)
 
     def projected(self, standardize: bool, pca_dims: int | None) -> np.ndarray:
         """The scaled features, with what `parc` may do to them first."""
@@ -95,7 +104,9 @@ class Representation:
                 # A correlation is of its two rows alone; what `parc` may do first is of all rows.
                 found = of_whole[1][np.ix_(self._whole[1], self._whole[1])]
             else:
-                found = _row_correlations(self.projected(standardize, pca_dims))
+                found, lengths = _row_correlations(self.projected(standardize, pca_dims))
+                if asked == (False, None) and self.features.shape[1] > len(self):
+                    self._kernel_norm = _kernel_norm(found, lengths, self.scaled)
             self._correlations = asked, found
         return self._correlations[1]
 
@@ -125,7 +136,7 @@ def checked_inputs(
         )
     if len(features) < min_samples:
         raise ValueError(f"{len(features)} samples: at least {min_samples} are needed")
-    bad = ~np.isfinite(features.features).all(axis=1)
+    bad = ~features.finite
     if bad.any():
         raise ValueError(f"NaN or infinity in the features: {name_rows(bad)}")
     if labels.ndim == 2 and not np.isin(labels, (0, 1)).all():
@@ -158,7 +169,8 @@ def class_numbers(labels: np.ndarray) -> np.ndarray | None:
 
 def without_constant_rows(features: np.ndarray) -> np.ndarray:
     """The features, where every row has a correlation with others."""
-    constant = np.ptp(features, axis=1) <= 1e-12 * np.abs(features).max(axis=1)
+    high, low = features.max(axis=1), features.min(axis=1)
+    constant = high - low <= 1e-12 * np.maximum(high, -low)
     if constant.any():
         raise ValueError(
             f"constant features, whose correlation is undefined: {name_rows(constant)}"
@@ -166,19 +178,50 @@ def without_constant_rows(features: np.ndarray) -> np.ndarray:
     return features
 
 
-def _row_correlations(features: np.ndarray) -> np.ndarray:
-    """Pearson correlations of rows `[n, n]`."""
+def _row_correlations(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson correlations of rows `[n, n]`, and the lengths of the rows less their means `[n]`."""
     features = without_constant_rows(features)
     rows = features - features.mean(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows @ rows.T
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    rows /= lengths[:, None]
+    return rows @ rows.T, lengths
+
+
+def _kernel_norm(
+    correlations: np.ndarray, lengths: np.ndarray, features: np.ndarray
+) -> float | None:
+    """<K, K> of the centred kernel by the correlations of rows, which have its products in them.
+
+    Rows less their means have the products C of their correlations and lengths. Centred by rows and
+    columns, and with d m m^T added, m the centred means, these are K.
+
+    Args:
+        correlations: Of the rows `[n, n]`.
+        lengths: Of the rows less their means `[n]`.
+        features: `[n, d]`.
+
+    Returns:
+        The norm; None where it would lose digits, since most of all rows is the same.
+    """
+    kernel = correlations * lengths
+    kernel *= lengths[:, None]
+    before = kernel.trace()
+    kernel -= kernel.mean(axis=0)
+    kernel -= kernel.mean(axis=1, keepdims=True)
+    means = features.mean(axis=1)
+    means -= means.mean()
+    kernel += np.multiply.outer(features.shape[1] * means, means)
+    return float(np.vdot(kernel, kernel)) if kernel.trace() > before / 10 else None
 
 
 def _standardized(features: np.ndarray) -> np.ndarray:
-    mean, std = features.mean(axis=0), features.std(axis=0)
+    mean = features.mean(axis=0)
+    centred = features - mean
+    std = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(features))
     # A constant column has a spread of rounding noise: leave it at zero, do not blow it up.
     constant = std <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
-    return np.where(constant, 0, (features - mean) / np.where(constant, 1, std))
+    centred /= np.where(constant, np.inf, std)
+    return centred
 
 
 def _principal_components(features: np.ndarray, dims: int) -> np.ndarray:

@@ -12,6 +12,9 @@ WINDOW = 256
 PART = 1 << 18
 """Numbers that are put in order at a time, which a core's cache holds."""
 
+SAMPLE = 17
+"""One number in so many says where a part ends; a prime, since labels may come in turns."""
+
 
 def class_rank_correlation(keys: np.ndarray) -> float:
     """Spearman's correlation of distances with D_Y, which is 0 in a class and 1 between classes.
@@ -29,16 +32,18 @@ def class_rank_correlation(keys: np.ndarray) -> float:
     """
     sort_in_place(keys)
     n = len(keys)
-    within = np.flatnonzero(keys & 1 == 0)
-    m = len(within)
-    twice_ranks, tied_cubes = 2 * (int(within.sum()) + m), 0
-    like_next = keys[1:] ^ keys[:-1] <= 1
+    m, twice_ranks, tied_cubes = 0, 0, 0
+    like_next = np.zeros(n, bool)
+    for start in range(0, n, PART):
+        some = keys[start : start + PART + 1]
+        like_next[start : start + len(some) - 1] = some[1:] ^ some[:-1] <= 1
+        within = np.flatnonzero(some[:PART] & 1 == 0)
+        m += len(within)
+        twice_ranks += 2 * (int(within.sum()) + (start + 1) * len(within))
     if like_next.any():
         # Of groups of equal distances: their places, and where each group starts among these.
-        tied = np.zeros(n, bool)
-        tied[1:] = like_next
-        tied[:-1] |= like_next
-        places = np.flatnonzero(tied)
+        like_next[1:] |= like_next[:-1]
+        places = np.flatnonzero(like_next)
         starts = np.flatnonzero(np.diff(keys[places] >> 1, prepend=-1))
         sizes = np.diff(starts, append=len(places))
         in_class = keys[places] & 1 == 0
@@ -63,23 +68,25 @@ def sort_in_place(values: np.ndarray) -> None:
     parts = -(-len(values) // PART)
     if parts == 1:
         return _sort_part(values, values)
-    places = _spread(values)
-    counts = np.bincount(places, minlength=1 << 16)
+    low, scale = _scale(values)
+    sample = _places(values[::SAMPLE], low, scale)
     # The part that each of 2^16 places between the smallest and the largest number goes to. More
     # numbers than that in one range would leave too many of them at one place.
-    part_of = ((np.cumsum(counts) - 1) * parts // len(values)).astype(np.uint16)
-    ends = np.cumsum(np.bincount(part_of, counts, minlength=parts).astype(np.int64))
-    filled, ordered = ends - np.diff(ends, prepend=0), np.empty_like(values)
+    counts = np.bincount(sample, minlength=1 << 16)
+    part_of = (np.maximum(np.cumsum(counts) - 1, 0) * parts // len(sample)).astype(np.uint16)
+    by_part: list[list[np.ndarray]] = [[] for _ in range(parts)]
     for start in range(0, len(values), PART):
-        to = part_of[places[start : start + PART]]
-        by_part = values[start : start + PART][np.argsort(to, kind="stable")]
-        done = 0
-        for part, count in enumerate(np.bincount(to).tolist()):
-            ordered[filled[part] : filled[part] + count] = by_part[done : done + count]
-            filled[part] += count
-            done += count
-    for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        _sort_part(ordered[start:end], values[start:end])
+        some = values[start : start + PART]
+        to = part_of[_places(some, low, scale)]
+        ends = np.cumsum(np.bincount(to, minlength=parts))[:-1]
+        pieces = np.split(some[np.argsort(to, kind="stable")], ends)
+        for part, piece in zip(by_part, pieces, strict=True):
+            part.append(piece)
+    start = 0
+    for part in by_part:
+        numbers = np.concatenate(part)
+        _sort_part(numbers, values[start : start + len(numbers)])
+        start += len(numbers)
 
 
 def _sort_part(values: np.ndarray, out: np.ndarray) -> None:
@@ -91,7 +98,7 @@ def _sort_part(values: np.ndarray, out: np.ndarray) -> None:
     if len(values) < 4 * WINDOW:
         out[:] = np.sort(values)
         return
-    out[:] = values[np.argsort(_spread(values), kind="stable")]
+    out[:] = values[np.argsort(_places(values, *_scale(values)), kind="stable")]
     for start in (0, WINDOW // 2):
         whole = start + (len(out) - start) // WINDOW * WINDOW
         out[start:whole].reshape(-1, WINDOW).sort(axis=1)
@@ -100,11 +107,12 @@ def _sort_part(values: np.ndarray, out: np.ndarray) -> None:
         out.sort()  # Many of them lie close together.
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
+def _scale(values: np.ndarray) -> tuple[int, float]:
+    """The smallest number, and what makes the distance of the largest from it 2^16 - 1."""
+    low, high = int(values.min()), int(values.max())
+    return low, 65535 / max(high - low, 1)
+
+
+def _places(values: np.ndarray, low: int, scale: float) -> np.ndarray:
     """Where numbers lie between the smallest, at 0, and the largest, at 2^16 - 1: uint16 [n]."""
-    low, high = values.min(), values.max()
-    scale = 65535 / max(int(high) - int(low), 1)
-    places = np.empty(len(values), np.uint16)
-    for start in range(0, len(values), PART):
-        places[start : start + PART] = (values[start : start + PART] - low) * scale
-    return places
+    return ((values - low) * scale).astype(np.uint16)

@@ -21,13 +21,18 @@ class Objective:
     """
 
     name: str
-    """Its name, which is that of its module."""
+    """Its name."""
 
     summary: str
     """What it computes, for a reader."""
 
     pseudo_labels: bool = False
-    """Whether it distils sources' probabilities; such a student has a head for each source."""
+    """Whether it learns what sources teach, weighted; such a student has a head for each source
+    unless they are mixed."""
+
+    mixed: bool = False
+    """Whether what they teach, all of the target's classes, is mixed by their weights to one label,
+    which the target's own head learns as it does a probe's."""
 
     lam: bool = False
     """Whether it has a lambda (eqs. 1 and 4)."""
@@ -38,10 +43,13 @@ class Objective:
     divisor: int = 1
     """What the number of a step's images must be a multiple of."""
 
+    module: str | None = None
+    """Its module, where that is another's; None for the one of its name."""
+
     @property
     def path(self) -> str:
         """The dotted name of its module."""
-        return f"distillweighted.training.objectives.{self.name}"
+        return f"distillweighted.training.objectives.{self.module or self.name}"
 
     def load(self) -> Callable:
         """Its `step`."""
@@ -58,6 +66,33 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("fixmatch", "FixMatch (Sohn et al. 2020)", divisor=3),
         Objective(
             "probe_labels", "eq. 1 on the labels of a linear probe", probe_labels=True, lam=True
+        ),
+        Objective(
+            "mixed_labels",
+            "eq. 1 on what sources say of the target's classes, mixed by their weights",
+            pseudo_labels=True,
+            mixed=True,
+            lam=True,
+            module="probe_labels",
+        ),
+        Objective(
+            "distill_fixmatch",
+            "eq. 4 with FixMatch's loss beside the labelled one",
+            pseudo_labels=True,
+            lam=True,
+            divisor=3,
+        ),
+        Objective(
+            "distill_decoupled",
+            "eq. 4 with decoupled distillation (Zhao et al. 2022) for eq. 3",
+            pseudo_labels=True,
+            lam=True,
+        ),
+        Objective(
+            "distill_standardized",
+            "eq. 4 with standardised logits (Sun et al. 2024) in eq. 3",
+            pseudo_labels=True,
+            lam=True,
         ),
     )
 }

@@ -181,14 +181,15 @@ def test_trained_sources_start_from_imagenet():
     assert run.models["resnet18_voc2007"].activation == asked
 
 
-def test_a_run_is_planned_without_torch_or_an_engine():
+def test_a_run_is_planned_without_torch_or_an_engine_or_slow_imports():
     import subprocess
     import sys
 
     code = (
         "import sys; from pathlib import Path; from distillweighted.workflow.run import Run; "
         "run = Run.read(Path('configs/paper.yaml')); run.cohort('isic', '0', 'others-0'); "
-        "sys.exit(', '.join({'torch', 'torchvision', 'timm', 'snakemake'} & {*sys.modules}) or 0)"
+        "slow = {'torch', 'torchvision', 'timm', 'snakemake', 'scipy', 'matplotlib'}; "
+        "sys.exit(', '.join(slow & {*sys.modules}) or 0)"
     )
     environment = {"PYTHONPATH": str(ROOT / "workflow_scripts")}
     done = subprocess.run(

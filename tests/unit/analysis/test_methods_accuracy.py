@@ -97,7 +97,7 @@ class Grid:
 
 
 COMPUTE = pd.DataFrame({"student": ["b", "mob", "a"], "gmacs": [3.0, 0.5, 1.0], "parameters": 1})
-TABLE1_ROWS = [("mob", method) for method in METHOD_ORDER[:10]] + [
+TABLE1_ROWS = [("mob", method) for method in (*METHOD_ORDER[:9], "probe_labels")] + [
     (student, method)
     for student in ("a", "b")
     for method in ("in_transfer", "finetune_selected_source")

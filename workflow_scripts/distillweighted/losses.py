@@ -82,7 +82,7 @@ def distillation_loss(logits: Tensor, probabilities: Tensor, *, temperature: flo
     logits, probabilities = logits.to(dtype), probabilities.detach().to(dtype)
     if temperature == 1:
         return F.cross_entropy(logits, probabilities)
-    probabilities = _softened(probabilities, temperature)
+    probabilities = softened(probabilities, temperature)
     return temperature**2 * F.cross_entropy(logits / temperature, probabilities)
 
 
@@ -101,7 +101,7 @@ def label_information(probabilities: Tensor, *, temperature: float = 1.0) -> flo
     """
     _check_logits(probabilities, "probabilities")
     _check_temperature(temperature)
-    q = _softened(probabilities.detach().double(), temperature)
+    q = softened(probabilities.detach().double(), temperature)
     q = q / q.sum(dim=1, keepdim=True)
     constant, perfect = (torch.special.entr(p).sum(dim=-1) for p in (q.mean(dim=0), q))
     # Rounding makes a tiny negative number of equal rows.
@@ -242,13 +242,13 @@ def _cross_entropies(
         return loss if alpha[0] == 1 else alpha[0] * loss
     if temperature == 1:
         return _WeightedSoftCrossEntropy.apply(logits, targets, sizes, alpha)
-    parts = [_softened(part, temperature) for part in targets.split(sizes, dim=1)]
+    parts = [softened(part, temperature) for part in targets.split(sizes, dim=1)]
     loss = _WeightedSoftCrossEntropy.apply(logits / temperature, torch.cat(parts, 1), sizes, alpha)
     return temperature**2 * loss
 
 
-def _softened(probabilities: Tensor, temperature: float) -> Tensor:
-    """Probabilities q `[B, C]` at a temperature: q^(1/T), normalised."""
+def softened(probabilities: Tensor, temperature: float) -> Tensor:
+    """Probabilities q `[B, C]` at a temperature T > 0: q^(1/T), normalised; q itself at 1."""
     if temperature == 1:
         return probabilities
     powers = probabilities ** (1 / temperature)

@@ -139,6 +139,10 @@ class StudentInTraining(Trainee):
         """This step's batches `parts` one after the other, as its network reads them."""
         return batches.normalized(*parts, mean=self._mean, std=self._std, device=self.device)
 
+    def lessons(self, rows: Tensor) -> Tensor:
+        """What its sources teach of the images of some rows, side by side [B, sum C_s]."""
+        return self.pseudo_labels.probabilities.index_select(0, rows).to(self.device)
+
     def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
         return self._objective(self, batches, step)
 

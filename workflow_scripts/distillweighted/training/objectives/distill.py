@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
@@ -16,19 +17,26 @@ SourceLoss = Callable[[Tensor, Tensor], Tensor]
 
 def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[str, Tensor]:
     """The labelled loss, the distillation loss and their sum by lambda, of one step."""
-    settings, pseudo = student.settings, student.pseudo_labels
+    return distillation_step(student, batches, partial(sum_over_sources, student))
 
-    def distillation(logits: Tensor, probabilities: Tensor) -> Tensor:
-        return losses.weighted_distillation_loss(
-            logits,
-            probabilities,
-            pseudo.sizes,
-            pseudo.weights,
-            temperature=settings.temperature,
-            scales=pseudo.scales,
-        )
 
-    return distillation_step(student, batches, distillation)
+def sum_over_sources(student: StudentInTraining, logits: Tensor, targets: Tensor) -> Tensor:
+    """The sum of eq. 4, sum_s alpha_s L_distill_s, of a student.
+
+    Args:
+        student: The student.
+        logits: Of all its heads, side by side [B, sum C_s].
+        targets: What its sources teach of the same images, in the same layout.
+    """
+    pseudo = student.pseudo_labels
+    return losses.weighted_distillation_loss(
+        logits,
+        targets,
+        pseudo.sizes,
+        pseudo.weights,
+        temperature=student.settings.temperature,
+        scales=pseudo.scales,
+    )
 
 
 def distillation_step(
@@ -49,8 +57,7 @@ def distillation_step(
     features = student.model.backbone(student.inputs(batches, images, unlabeled))
     on_labeled, on_unlabeled = features.split([len(images), len(unlabeled)])
     labeled = losses.labeled_loss(student.model.head(on_labeled), labels.to(student.device))
-    targets = student.pseudo_labels.probabilities.index_select(0, rows).to(student.device)
-    distilled = distillation(student.heads(on_unlabeled), targets)
+    distilled = distillation(student.heads(on_unlabeled), student.lessons(rows))
     loss = losses.single_source_loss(labeled, distilled, settings.lam)
     return {"loss": loss, "labeled_loss": labeled, "unlabeled_loss": distilled}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from distillweighted import losses
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.training.objectives.distill import step_of
 from distillweighted.training.student import StudentInTraining
@@ -47,8 +48,7 @@ def decoupled_loss(
         others_weight: of the divergence among the others.
     """
     z = logits.float() / temperature
-    q = probabilities.detach().to(z.dtype) ** (1 / temperature)
-    q = q / q.sum(dim=1, keepdim=True)
+    q = losses.softened(probabilities.detach().to(z.dtype), temperature)
     first = q.argmax(dim=1, keepdim=True)
     is_first = torch.zeros_like(q, dtype=torch.bool).scatter_(1, first, True)
     rest = z.masked_fill(is_first, -torch.inf).logsumexp(dim=1, keepdim=True)

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from distillweighted import losses
 from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.training.objectives.distill import sum_over_sources
 from distillweighted.training.student import StudentInTraining
 
 
 def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[str, Tensor]:
     """The labelled, consistency and distillation losses and their weighted sum, of one step."""
-    settings, pseudo = student.settings, student.pseudo_labels
+    settings = student.settings
     size = settings.images_per_step // 3
     images, labels = batches.labeled(size)
     weak, rows = batches.unlabeled(size)
@@ -27,14 +28,7 @@ def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[
     on_labeled, on_weak, on_strong = student.model.head(features).split(sizes)
     labeled = losses.labeled_loss(on_labeled, labels.to(student.device))
     consistency = losses.fixmatch_loss(on_weak, on_strong, threshold=settings.fixmatch_threshold)
-    distilled = losses.weighted_distillation_loss(
-        student.heads(weak_features),
-        pseudo.probabilities.index_select(0, rows).to(student.device),
-        pseudo.sizes,
-        pseudo.weights,
-        temperature=settings.temperature,
-        scales=pseudo.scales,
-    )
+    distilled = sum_over_sources(student, student.heads(weak_features), student.lessons(rows))
     fixmatch = labeled + settings.fixmatch_weight * consistency
     loss = losses.single_source_loss(fixmatch, distilled, settings.lam)
     parts = {"labeled_loss": labeled, "consistency_loss": consistency, "unlabeled_loss": distilled}

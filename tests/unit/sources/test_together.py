@@ -265,8 +265,8 @@ def test_each_source_says_on_cuda_what_it_says_alone(sources, tmp_path):
     shapes = RNG.integers(20, 40, (150, 2))
     images = [RNG.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
     pool = RaggedPool(tmp_path / "a.npy", write_ragged(tmp_path / "a.npy", images))
-    view = ResizedCrop(16, min_scale=0.3, flip=True)
-    for view, pools in ((view, {"train": pool}), (AS_STORED, {"train": IMAGES, "test": IMAGES})):
+    crop = ResizedCrop(16, min_scale=0.3, flip=True)
+    for view, pools in ((crop, {"train": pool}), (AS_STORED, {"train": IMAGES, "test": IMAGES})):
         found = dict(ask(sources, pools, device="cuda", view=view))
         for name, source in sources.items():
             alone = run_over_pools(source, pools, device="cuda", view=view)

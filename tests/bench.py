@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from distillweighted.batches.forward import Network, forward_together
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop, ResizedCrop
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
@@ -197,6 +198,7 @@ def full_size(folder: Path) -> None:
     facts = write_ragged(folder / "images.npy", photographs)
     pool, labels = RaggedPool(folder / "images.npy", facts), np.arange(48) % 2
     reading(folder / "jpeg", pool, labels)
+    asking(pool)
 
     def train(sizes: tuple[int, ...]) -> None:
         everything = np.arange(48)
@@ -249,6 +251,18 @@ def reading(jpegs: Path, pool: Pool, labels: np.ndarray) -> None:
         lambda: list(usual),
         prepared,
         at_least=5,
+    )
+
+
+def asking(pool: Pool) -> None:
+    """What the images of six sources take beside the networks: a pass each, and one for all."""
+    view, cpu = ResizedCrop(224, 0.2, True), torch.device("cpu")
+    network = Network(lambda batch: (batch[:, :, 0, 0].clone(),), [0.5] * 3, [0.2] * 3)
+    compare(
+        "images of 6 sources, in a pass each / in one pass",
+        lambda: [forward_together({"": network}, pool, device=cpu, view=view) for _ in range(6)],
+        lambda: forward_together(dict.fromkeys("abcdef", network), pool, device=cpu, view=view),
+        at_least=4,
     )
 
 

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
+from distillweighted.batches.forward import Network, forward_together
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop, ResizedCrop
 from distillweighted.losses import distillation_loss, weighted_distillation_loss
@@ -284,6 +285,18 @@ def reading(jpegs: Path, pool: Pool, labels: np.ndarray) -> None:
     )
 
 
+def asking(pool: Pool) -> None:
+    """What the images of six sources take beside the networks: a pass each, and one for all."""
+    view, cpu = ResizedCrop(224, 0.2, True), torch.device("cpu")
+    network = Network(lambda batch: (batch[:, :, 0, 0].clone(),), [0.5] * 3, [0.2] * 3)
+    compare(
+        "images of 6 sources, in a pass each / in one pass",
+        lambda: [forward_together({"": network}, pool, device=cpu, view=view) for _ in range(6)],
+        lambda: forward_together(dict.fromkeys("abcdef", network), pool, device=cpu, view=view),
+        at_least=4,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -296,6 +309,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pool, labels = photographs(Path(folder))
         reading(Path(folder) / "jpeg", pool, labels)
+        asking(pool)
         full_size(pool, labels)
     embedded()
     losses()

@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import RUN
+from conftest import RUN, SOURCES
 from safetensors import safe_open
 
 import infer_sources
 import train_source
-from distillweighted.batches.forward import predict
+from distillweighted.batches.forward import forward_together, predict
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.networks.cost import count_macs, count_parameters
 from distillweighted.networks.model_files import load_model
+from distillweighted.sources import asking, together
 from distillweighted.sources.outputs import load_inference
 from distillweighted.training.resumption import TrainingStopped
 from distillweighted.training.source_job import SourceSettings
@@ -116,29 +117,64 @@ def test_copies_on_another_disk_change_nothing(world, tmp_path):
     assert copies == ["test_images.npy", "train_images.npy"]
 
 
-def test_a_source_that_fails_leaves_a_note_and_the_others_are_asked(world, monkeypatch):
-    asked = []
+def ask_all(world, folder, *sources, **options):
+    """Run infer_sources on a cohort."""
+    infer_sources.main(
+        {name: RUN.jobs.inference("lesions_b", name) for name in sources},
+        {name: {"model": world.model(name)} for name in sources},
+        world.data["train_images"],
+        world.data["index"],
+        folder,
+        threads=1,
+        **options,
+    )
 
-    def infer(job, images, index, *, model, output, **_):
-        asked.append(job.source)
-        assert (images, index, model.name) == (*of_target, f"{job.source}.model")
-        if job.source == "broken":
-            raise ValueError("source broken: its features are not finite")
-        output.write_bytes(b"answers")
 
-    monkeypatch.setattr(infer_sources, "infer", infer)
-    of_target = world.data["train_images"], world.data["index"]
+def test_a_cohort_is_asked_in_one_pass_and_each_file_is_that_of_the_source_alone(
+    world, tmp_path, monkeypatch
+):
+    opened, open_pool = [], asking.open_pool
+    monkeypatch.setattr(asking, "open_pool", lambda *args: opened.append(args) or open_pool(*args))
 
-    folder = world.root / "cohort"
+    def passing(networks, *args, **options):
+        passes.append(list(networks))
+        return forward_together(networks, *args, **options)
+
+    passes: list[list[str]] = []
+    monkeypatch.setattr(together, "forward_together", passing)
+    ask_all(world, tmp_path / "cohort", *SOURCES, scratch=str(tmp_path))
+    assert (len(opened), passes) == (1, [list(SOURCES)])
+    for source in SOURCES:
+        written = tmp_path / f"cohort/{source}.safetensors"
+        assert written.read_bytes() == world.inference(source).read_bytes()
+
+
+def test_a_source_that_fails_leaves_a_note_and_the_others_are_asked(world):
+    folder, (first, broken, last) = world.root / "cohort", SOURCES
     (folder / "left").mkdir(parents=True)
-    names = ("first", "broken", "last")
-    job = RUN.jobs.inference("lesions_b", "alexnet_tiny_latin")
-    jobs = {name: replace(job, source=name) for name in names}
-    files = {name: {"model": world.root / f"{name}.model"} for name in names}
-    infer_sources.main(jobs, files, *of_target, folder, threads=1)
-    assert asked == list(names)
+    path = world.model(broken)
+    path.write_bytes(path.read_bytes()[:-1])
+    ask_all(world, folder, *SOURCES)
     files = {path.name for path in folder.iterdir()}
-    assert files == {"first.safetensors", "broken.failed.txt", "last.safetensors"}
-    note = (folder / "broken.failed.txt").read_text()
-    assert note.startswith("error: source broken: its features are not finite\n")
+    assert files == {f"{first}.safetensors", f"{broken}.failed.txt", f"{last}.safetensors"}
+    for source in (first, last):
+        written = (folder / f"{source}.safetensors").read_bytes()
+        assert written == world.inference(source).read_bytes()
+    note = (folder / f"{broken}.failed.txt").read_text()
+    assert note.startswith(f"error: {path} is damaged: ")
     assert f"remove {folder}" in note
+    with pytest.raises(ValueError, match="is damaged") as raised:
+        world.infer(broken, folder / "alone")
+    assert note.startswith(f"error: {raised.value}\n")
+
+
+def test_damaged_images_are_told_of_every_source(world):
+    images = world.data["train_images"]
+    content = bytearray(images.read_bytes())
+    content[-1] ^= 1
+    images.write_bytes(content)
+    folder = world.root / "cohort"
+    ask_all(world, folder, *SOURCES)
+    assert {path.name for path in folder.iterdir()} == {f"{name}.failed.txt" for name in SOURCES}
+    for note in folder.iterdir():
+        assert note.read_text().startswith(f"error: {images} is damaged: the pixels of image 59 do")

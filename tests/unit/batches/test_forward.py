@@ -297,10 +297,11 @@ def test_a_network_without_memory_on_cuda_leaves_the_others_alone(pool):
         half = torch.empty(most // 2, dtype=torch.uint8, device=device)
         return (half, torch.empty(most, dtype=torch.uint8, device=device))
 
-    networks = {"a": Network(greedy, MEAN, STD), **three_networks(device)}
+    networks = {"greedy": Network(greedy, MEAN, STD), **three_networks(device)}
     networks["b"] = Network(channel_means, MEAN, STD)
+    before = torch.cuda.memory_allocated()
     found = forward_together(networks, pool, device=device, view=VIEW)
-    assert isinstance(found["a"], torch.OutOfMemoryError)
-    assert torch.cuda.memory_allocated() < most // 2
+    assert isinstance(found["greedy"], torch.OutOfMemoryError)
+    assert torch.cuda.memory_allocated() - before < most // 4
     (expected,) = forward(channel_means, pool, MEAN, STD, device=CPU, view=VIEW)
     np.testing.assert_allclose(found["b"][0], expected, atol=1e-4)

@@ -1,9 +1,8 @@
 """Rule infer_sources: features and probabilities of a cohort of sources for a target's images."""
 
 import json
-import logging
-import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,17 +10,13 @@ import torch
 from distillweighted.batches.views import make_view
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.files.scratch import scratch_copy
-from distillweighted.files.tables import read_facts
 from distillweighted.seeds import derive_seed
-from distillweighted.sources.inference import read_text_embeddings, run_over_pools
+from distillweighted.sources.asking import answers, ask_one_by_one
 from distillweighted.sources.jobs import InferenceJob
 from distillweighted.sources.model import NEED_CLUSTERS
-from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.outputs import save_inference
 from distillweighted.tasks.pools import open_pool
 from distillweighted.tasks.prepared import read_image_names, read_index
-
-log = logging.getLogger(__name__)
 
 
 def main(
@@ -47,25 +42,20 @@ def main(
         scratch: Folder for copies of the images on this machine's own disk.
         test_images: The target's test images, where sources are asked about them too.
     """
-    # It has been removed, but a job of a killed run may have gone on for a moment.
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    for source, job in jobs.items():
-        try:
-            infer(
-                job,
-                images,
-                index,
-                output=output / f"{source}.safetensors",
-                threads=threads,
-                scratch=scratch,
-                test_images=test_images,
-                **files[source],
-            )
-        except (ValueError, RuntimeError, OSError) as error:
-            log.exception("source %s was not asked", source)
-            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
-            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
+
+    def ask(source: str, path: Path) -> None:
+        infer(
+            jobs[source],
+            images,
+            index,
+            output=path,
+            threads=threads,
+            scratch=scratch,
+            test_images=test_images,
+            **files[source],
+        )
+
+    ask_one_by_one(jobs, output, ask)
 
 
 def infer(
@@ -99,28 +89,17 @@ def infer(
     files = {"train": images} | ({"test": test_images} if job.test_images else {})
     read = {pool: scratch_copy(path, index, scratch) for pool, path in files.items()}
     pools = {pool: open_pool(path, index) for pool, path in read.items()}
-    origin = ORIGINS[job.origin]
-    if origin.outside:
-        meta = read_facts(facts, ("source",))
-        found = {
-            pool: origin.outputs(
-                model, job, meta, pools[pool], read_image_names(index, pool), threads=threads
-            )
-            for pool in pools
-        }
-    else:
-        found = run_over_pools(
-            model,
-            pools,
-            device=job.device,
-            view=None if job.view is None else make_view(job.view, threads=threads),
-            statistics=job.statistics,
-            activation=job.activation,
-            head=job.head,
-            text=None if text is None else read_text_embeddings(text),
-            stored_side=max(min(row.height, row.width) for row in read_index(index, "train")),
-            threads=threads,
-        )
+    found = answers(
+        job,
+        model,
+        pools,
+        partial(read_image_names, index),
+        view=None if job.view is None else make_view(job.view, threads=threads),
+        facts=facts,
+        text=text,
+        stored_side=max(min(row.height, row.width) for row in read_index(index, "train")),
+        threads=threads,
+    )
     outputs = found["train"]
     if job.head in NEED_CLUSTERS or "pseudo_labels" not in outputs:
         from distillweighted.sources.stand_ins import kmeans_pseudo_labels

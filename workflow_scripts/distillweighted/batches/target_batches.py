@@ -11,12 +11,14 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.normalization import normalize, to_device
 from distillweighted.batches.views import View, strong_augmentation
 from distillweighted.seeds import derive_seed
@@ -70,21 +72,22 @@ class _BatchStream:
     Args:
         order: Which images.
         crops: What their augmentation draws from; nobody else draws from it.
-        augment: Makes a batch uint8 [size, 3, h, w] of positions [size] and `crops`.
+        augment: Makes a batch uint8 [size, 3, h, w] of positions [size] and `crops`, and says what
+            is in it, int [size].
     """
 
     def __init__(
         self,
         order: IndexStream,
         crops: np.random.Generator,
-        augment: Callable[[np.ndarray, np.random.Generator], Tensor],
+        augment: Callable[[np.ndarray, np.random.Generator], tuple[Tensor, np.ndarray]],
     ):
         self._order, self._crops, self._augment = order, crops, augment
         self._ahead: deque[Future] = deque()
         self._handed_out = self._drawn()
 
     def next(self, executor: Executor | None) -> tuple[Tensor, Tensor]:
-        """The next batch uint8 [size, 3, h, w] and its positions int [size].
+        """The next batch uint8 [size, 3, h, w] and what is in it, int [size].
 
         Args:
             executor: Has one thread, in which the batches after it are made meanwhile; None makes
@@ -119,8 +122,8 @@ class _BatchStream:
         return {"order": self._order.state(), "crops": self._crops.bit_generator.state}
 
     def _make(self) -> tuple[Tensor, Tensor]:
-        positions = self._order.next()
-        return self._augment(positions, self._crops), torch.from_numpy(positions)
+        images, contents = self._augment(self._order.next(), self._crops)
+        return images, torch.from_numpy(contents)
 
     def _make_ahead(self) -> tuple[Future, dict[str, Any]]:
         """What `_make` comes to, a batch or an error, and the state after it."""
@@ -142,6 +145,7 @@ class TargetBatches:
         unlabeled: Rows to distil on, int [u].
         view: How images become batches.
         seed: Seed of order and crops.
+        fixed: Views of the images that are drawn already, where students learn from such.
     """
 
     def __init__(
@@ -153,7 +157,9 @@ class TargetBatches:
         *,
         view: View,
         seed: int,
+        fixed: FixedViews | None = None,
     ):
+        self._fixed = fixed
         self._images, self._labels = as_pool(images), torch.from_numpy(np.array(labels))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
         self._view, self._seed = view, seed
@@ -200,6 +206,19 @@ class TargetBatches:
         """This step's batch to distil on: weakly augmented uint8 [size, 3, h, w], rows [size]."""
         images, positions = self._batch("unlabeled", size)
         return images, torch.from_numpy(self._rows["unlabeled"][positions])
+
+    def unlabeled_fixed(self, size: int) -> tuple[Tensor, Tensor]:
+        """The images of `unlabeled(size)`, each in one of its fixed views, drawn at random.
+
+        Returns:
+            uint8 [size, 3, h, w], and the places of these views among all (`FixedViews.places`).
+
+        Raises:
+            ValueError: Where no views were drawn.
+        """
+        if self._fixed is None:
+            raise ValueError("there are no fixed views of these images")
+        return self._batch("fixed", size)
 
     def unlabeled_strong(self, size: int, step: int) -> Tensor:
         """The strong views of the images of `unlabeled(size)`, uint8 [size, 3, h, w]."""
@@ -255,13 +274,16 @@ class TargetBatches:
     def _stream(self, kind: str, size: int) -> _BatchStream:
         key = (kind, size)
         if key not in self._streams:
-            order_seed = derive_seed(self._seed, kind, size, "order")
+            # Fixed views are of the same images as others: students of both are compared in pairs.
+            images = "unlabeled" if kind == "fixed" else kind
+            order_seed = derive_seed(self._seed, images, size, "order")
             crop_seed = derive_seed(self._seed, kind, size, "crop")
-            positions = np.arange(len(self._rows[kind]))
+            rows = self._rows[images]
+            augment = self._fixed_views if kind == "fixed" else self._augmented
             self._streams[key] = _BatchStream(
-                IndexStream(positions, size, seed=order_seed),
+                IndexStream(np.arange(len(rows)), size, seed=order_seed),
                 np.random.Generator(np.random.PCG64(crop_seed)),
-                lambda positions, crops: self._augmented(self._rows[kind][positions], crops),
+                partial(augment, rows),
             )
         return self._streams[key]
 
@@ -271,6 +293,16 @@ class TargetBatches:
             self._step[key] = self._stream(kind, size).next(self._executor)
         return self._step[key]
 
-    def _augmented(self, rows: np.ndarray, crops: np.random.Generator) -> Tensor:
-        batch = self._view.train(self._images, rows, crops)
+    def _augmented(
+        self, rows: np.ndarray, positions: np.ndarray, crops: np.random.Generator
+    ) -> tuple[Tensor, np.ndarray]:
+        return self._pinned(self._view.train(self._images, rows[positions], crops)), positions
+
+    def _fixed_views(
+        self, rows: np.ndarray, positions: np.ndarray, numbers: np.random.Generator
+    ) -> tuple[Tensor, np.ndarray]:
+        drawn, rows = numbers.integers(len(self._fixed), size=len(positions)), rows[positions]
+        return self._pinned(self._fixed.show(rows, drawn)), self._fixed.places(rows, drawn)
+
+    def _pinned(self, batch: Tensor) -> Tensor:
         return batch.pin_memory() if self._pin else batch

@@ -57,6 +57,7 @@ def run_over_pools(
     activation: str = "softmax",
     head: str = "own",
     text: Mapping[str, np.ndarray] | None = None,
+    whole: bool = False,
     stored_side: int | None = None,
     threads: int = 1,
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -73,6 +74,7 @@ def run_over_pools(
             outputs are then divided by their sum, so that they are probabilities too.
         head: What students learn from it: one of `sources.model.HEADS`.
         text: For head zero_shot, the embeddings of the classes [d] by name.
+        whole: Whether the transform that its file says only resizes (`whole_input`).
         stored_side: The longest shorter side of the images: a model whose own transform wants more
             pixels is said in the log.
         threads: CPU threads to resize with.
@@ -91,7 +93,7 @@ def run_over_pools(
     mean, std = statistics or (meta["mean"], meta["std"])
     chosen = choose_device(device)
     if view is None:
-        seen = model_input(meta)
+        seen = whole_input(model_input(meta)) if whole else model_input(meta)
         view = make_view({"kind": "model_input", **seen}, threads=threads)
         if stored_side is not None and stored_side < seen["shorter_side"]:
             log.warning(
@@ -132,6 +134,14 @@ def model_input(meta: Mapping) -> dict:
     size = meta["image_size"]
     own = {"size": size, "shorter_side": size, "interpolation": "bilinear", "mode": "center"}
     return dict(meta.get("input") or own)
+
+
+def whole_input(seen: Mapping) -> dict:
+    """A model's own transform for square images of which nothing may be cut off: resized alone.
+
+    What an augmented view shows was chosen already; a student sees it to its borders.
+    """
+    return {**seen, "shorter_side": seen["size"]}
 
 
 def source_outputs(

@@ -247,6 +247,36 @@ def test_rules_that_choose_weights_bring_their_students_and_a_table(fresh):
     assert planned["choose_settings"] == planned["choice_of_weights"] == 1
 
 
+def with_views(count=4):
+    config = copy.deepcopy(CONFIG)
+    config["methods"]["distill_views"] = True
+    config["inference"]["views"] = count
+    return config
+
+
+def test_sources_are_asked_about_views_where_a_student_learns_from_them(fresh):
+    without = fresh.plan("students")
+    assert not {rule for rule in without if "views" in rule}
+    fresh.configure(with_views())
+    planned = fresh.plan("students")
+    # Cohorts of two of the three sources; a student and its weights more.
+    assert (planned.pop("infer_views"), planned.pop("store_views")) == (2, 3)
+    for rule in ("store_student", "compute_weights"):
+        planned[rule] -= 1
+    assert planned == without
+    assert fresh.plan("inference")["store_views"] == 3
+
+
+def test_a_student_of_views_is_all_that_is_trained_for_it(finished):
+    finished.configure(with_views())
+    try:
+        planned = finished.plan("students")
+    finally:
+        finished.configure(CONFIG)
+    once = ("compute_weights", "train_students", "evaluate_students", "store_student", "students")
+    assert planned == {"infer_views": 2, "store_views": 3, **dict.fromkeys(once, 1)}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

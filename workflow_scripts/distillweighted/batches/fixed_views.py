@@ -1,7 +1,7 @@
 """Augmented views of a target's images that are drawn once: sources and students see the same.
 
-View k of an image depends on the seed, on k and on the image's row alone, not on how many views
-there are, nor on which images are asked for together. What is kept is what a view is drawn by (a
+View k of an image depends on the target's name, on k and on the image's row alone, not on how many
+views there are, nor on which images are asked for together. What is kept is what a view is drawn by (a
 few numbers an image); its pixels are made when they are asked for.
 """
 

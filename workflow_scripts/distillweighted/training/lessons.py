@@ -119,13 +119,13 @@ def read_lessons(
         ValueError: Where a file is damaged or of other images or views, or a source teaches nothing
             by its head; says which and why.
     """
-    lessons = []
+    lessons, num_images = [], classroom.num_images
     if views is not None:
         classroom = classroom.of_views(views)
     for source, head in heads.items():
         path = inference[source]
         outputs = load_inference(path) if views is None else load_views(path, views)
-        _check_rows(path, outputs["pseudo_labels"], classroom.num_images)
+        _check_rows(path, outputs["pseudo_labels"], num_images, views)
         try:
             own = replace(classroom, seed=derive_seed(classroom.seed, source))
             # A shuffle is the same for all sources: all see the same other image. So are the folds
@@ -207,9 +207,10 @@ def read_probe_labels(
     return torch.from_numpy(labels), (facts["source"],) if facts.get("source") else ()
 
 
-def _check_rows(path: Path, values: np.ndarray, num_images: int) -> None:
-    if len(values) != num_images:
-        raise ValueError(f"{path} holds {len(values)} rows for {num_images} images")
+def _check_rows(path: Path, values: np.ndarray, num_images: int, views: int | None = None) -> None:
+    if len(values) != num_images * (views or 1):
+        what = f"{num_images} images" + ("" if views is None else f" in {views} views")
+        raise ValueError(f"{path} holds {len(values)} rows for {what}")
 
 
 def _prototypes(features: np.ndarray, classroom: Classroom) -> np.ndarray:

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CORES ?= all
+DEVICE ?= cpu
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: demo own-task field-check many-sources tuning mini-paper beyond paper-check test test-slow test-slurm lint bench memory load rulegraph \
@@ -68,9 +69,9 @@ lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt --check Snakefile rules
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
 
-bench: $(VENV)/.installed  ## speed, as ratios measured in one run
-	@status=0; OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench_similarity.py || status=1; \
-		$(BIN)/python tests/bench.py || status=1; exit $$status
+bench: $(VENV)/.installed  ## speed, as ratios measured in one run; DEVICE=cuda: of training on a GPU
+	@status=0; test $(DEVICE) = cuda || OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench_similarity.py || status=1; \
+		$(BIN)/python tests/bench.py --device $(DEVICE) || status=1; exit $$status
 
 memory: $(VENV)/.installed  ## peak memory of the jobs at the size of NABirds
 	$(BIN)/python tests/memory.py

@@ -50,6 +50,7 @@ def test_views_are_the_same_for_whoever_asks(settings):
         assert len(pool) == 12
         np.testing.assert_array_equal(pool.stack(rows), seen[k, rows].permute(0, 2, 3, 1).numpy())
         assert all(map(np.array_equal, pool.load(rows), pool.stack(rows)))
+        assert pool.sizes.tolist() == [list(seen.shape[3:])] * 12
         part = pool.load_part(7, lambda height, width: (2, 3, height - 5, width - 4))
         np.testing.assert_array_equal(part, pool.stack([7])[0, 2:-3, 3:-1])
         mean, std = pool.channel_statistics()

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as F
 
+from distillweighted.batches import views
 from distillweighted.batches.views import (
     AS_STORED,
     PaddedCrop,
@@ -175,6 +176,7 @@ def test_three_operations_of_any_magnitude_and_a_square_of_up_to_half_the_side(m
             return image
 
     monkeypatch.setattr(v2, "RandAugment", Recorded)
+    monkeypatch.setattr(views, "_operations", views._operations.__wrapped__)
     images = torch.zeros((400, 3, 20, 30), dtype=torch.uint8)
     strong = strong_augmentation(images, seed=0)
     assert asked == [(1, magnitude, 31) for magnitude in range(31)]

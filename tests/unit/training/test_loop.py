@@ -372,7 +372,16 @@ def test_vectors_do_not_decay_and_beta1_is_not_cycled():
         def losses(self, batches, step):
             return {"loss": sum(0 * p.sum() for p in self.model.parameters())}
 
-    trainee = Still("still", network, learning_rate=0.1, weight_decay=0.5, steps=4, device=CPU)
+    trainee = Still(
+        "still",
+        network,
+        learning_rate=0.1,
+        weight_decay=0.5,
+        steps=4,
+        device=CPU,
+        mean=MEAN,
+        std=STD,
+    )
     rates = []
     for step in range(1, 5):
         trainee.step(None, step)

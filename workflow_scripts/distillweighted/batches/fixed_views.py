@@ -1,8 +1,8 @@
 """Augmented views of a target's images that are drawn once: sources and students see the same.
 
 View k of an image depends on the target's name, on k and on the image's row alone, not on how many
-views there are, nor on which images are asked for together. What is kept is what a view is drawn by (a
-few numbers an image); its pixels are made when they are asked for.
+views there are, nor on which images are asked for together. What is kept is what a view is drawn by
+(a few numbers an image); its pixels are made when they are asked for.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class _OneView(Pool):
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.tile(np.array(self.stack([0]).shape[1:3], np.int64), (len(self), 1))
 
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return list(self.stack(rows))

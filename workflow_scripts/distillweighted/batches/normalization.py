@@ -45,8 +45,8 @@ def _factors(
     return tuple(torch.tensor(values, device=device).repeat(width) for values in (gain, shift))
 
 
-def to_device(images: Tensor, device: torch.device) -> Tensor:
-    """Images on a device; the copy to a GPU goes on while the CPU prepares the next batch."""
-    if device.type == "cuda" and not images.is_pinned():
-        images = images.pin_memory()
-    return images.to(device, non_blocking=True)
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device; the copy to a GPU goes on while the CPU prepares the next batch."""
+    if device.type == "cuda" and values.device.type == "cpu" and not values.is_pinned():
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)

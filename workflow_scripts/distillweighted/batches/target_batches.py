@@ -8,11 +8,11 @@ together: their comparison is paired.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.normalization import normalize, to_device
+from distillweighted.batches.resident import ResidentImages, makes_parts, train_parts
 from distillweighted.batches.views import View, strong_augmentation
 from distillweighted.seeds import derive_seed
 from distillweighted.tasks.pools import Pool, as_pool
@@ -62,6 +63,20 @@ class IndexStream:
         self._pending = state["pending"].numpy()
 
 
+class _Batch(NamedTuple):
+    """Augmented images, and what is known of them."""
+
+    images: Tensor
+    """uint8 [size, 3, h, w]."""
+
+    rows: np.ndarray
+    """Their rows, int [size]."""
+
+    known: Tensor
+    """Their labels, or for unlabelled ones their rows or the places of their views [size], where
+    networks train."""
+
+
 AHEAD = 2
 """Batches of a stream that a thread prepares while the one before them is learnt from."""
 
@@ -72,22 +87,21 @@ class _BatchStream:
     Args:
         order: Which images.
         crops: What their augmentation draws from; nobody else draws from it.
-        augment: Makes a batch uint8 [size, 3, h, w] of positions [size] and `crops`, and says what
-            is in it, int [size].
+        make: Makes a batch of positions int [size] and `crops`.
     """
 
     def __init__(
         self,
         order: IndexStream,
         crops: np.random.Generator,
-        augment: Callable[[np.ndarray, np.random.Generator], tuple[Tensor, np.ndarray]],
+        make: Callable[[np.ndarray, np.random.Generator], _Batch],
     ):
-        self._order, self._crops, self._augment = order, crops, augment
+        self._order, self._crops, self._make_of = order, crops, make
         self._ahead: deque[Future] = deque()
         self._handed_out = self._drawn()
 
-    def next(self, executor: Executor | None) -> tuple[Tensor, Tensor]:
-        """The next batch uint8 [size, 3, h, w] and what is in it, int [size].
+    def next(self, executor: Executor | None) -> _Batch:
+        """The next batch.
 
         Args:
             executor: Has one thread, in which the batches after it are made meanwhile; None makes
@@ -121,9 +135,8 @@ class _BatchStream:
     def _drawn(self) -> dict[str, Any]:
         return {"order": self._order.state(), "crops": self._crops.bit_generator.state}
 
-    def _make(self) -> tuple[Tensor, Tensor]:
-        images, contents = self._augment(self._order.next(), self._crops)
-        return images, torch.from_numpy(contents)
+    def _make(self) -> _Batch:
+        return self._make_of(self._order.next(), self._crops)
 
     def _make_ahead(self) -> tuple[Future, dict[str, Any]]:
         """What `_make` comes to, a batch or an error, and the state after it."""
@@ -162,33 +175,43 @@ class TargetBatches:
         self._fixed = fixed
         self._images, self._labels = as_pool(images), torch.from_numpy(np.array(labels))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
+        self._resident: ResidentImages | None = None
         self._view, self._seed = view, seed
         self._streams: dict[tuple[str, int], _BatchStream] = {}
-        self._step: dict[tuple, tuple[Tensor, ...]] = {}
+        self._step: dict[tuple, tuple] = {}
         self._floats: dict[tuple, Tensor] = {}
         self._read: list[Tensor] = []
         self._executor: Executor | None = None
-        self._pin = False
+        self._device = torch.device("cpu")
 
     @contextlib.contextmanager
     def ahead(self, device: torch.device) -> Iterator[None]:
-        """While it is open, a thread prepares the batches of the next steps.
+        """While it is open, batches are ready when they are asked for.
 
-        They are the same batches, and `state` is the same. Strong views are not prepared: their
-        operations draw from the global random state, which is the students' meanwhile.
+        A thread prepares those of the next steps, and has a GPU whose memory holds all images make
+        them, within a grey level of the same. `state` is the same. Strong views are not prepared:
+        their operations draw from the global random state, which is the students' meanwhile.
 
         Args:
-            device: Where the batches will be copied; for CUDA they are pinned.
+            device: Where the networks train: labels and rows are there, and what is copied there
+                later is pinned.
         """
-        self._pin = device.type == "cuda"
+        self._device = device
+        if device.type == "cuda" and makes_parts(self._view):
+            self._resident = ResidentImages.if_it_fits(self._images, device)
         executor = self._executor = ThreadPoolExecutor(1, "batches")
         try:
             yield
         finally:
-            self._executor, self._pin = None, False
+            self._executor, self._resident, self._device = None, None, torch.device("cpu")
             executor.shutdown(cancel_futures=True)
             for stream in self._streams.values():
                 stream.rewind()
+
+    def settle(self) -> None:
+        """Wait until no thread prepares a batch; none does before the next one is asked for."""
+        if self._executor is not None:
+            self._executor.submit(lambda: None).result()
 
     def next_step(self) -> None:
         """Go on to the next step: every stream draws anew."""
@@ -199,13 +222,13 @@ class TargetBatches:
 
     def labeled(self, size: int) -> tuple[Tensor, Tensor]:
         """This step's labelled batch: weakly augmented uint8 [size, 3, h, w] and labels [size]."""
-        images, positions = self._batch("labeled", size)
-        return images, self._labels[positions]
+        batch = self._batch("labeled", size)
+        return batch.images, batch.known
 
     def unlabeled(self, size: int) -> tuple[Tensor, Tensor]:
         """This step's batch to distil on: weakly augmented uint8 [size, 3, h, w], rows [size]."""
-        images, positions = self._batch("unlabeled", size)
-        return images, torch.from_numpy(self._rows["unlabeled"][positions])
+        batch = self._batch("unlabeled", size)
+        return batch.images, batch.known
 
     def unlabeled_fixed(self, size: int) -> tuple[Tensor, Tensor]:
         """The images of `unlabeled(size)`, each in one of its fixed views, drawn at random.
@@ -218,20 +241,20 @@ class TargetBatches:
         """
         if self._fixed is None:
             raise ValueError("there are no fixed views of these images")
-        return self._batch("fixed", size)
+        batch = self._batch("fixed", size)
+        return batch.images, batch.known
 
     def unlabeled_strong(self, size: int, step: int) -> Tensor:
         """The strong views of the images of `unlabeled(size)`, uint8 [size, 3, h, w]."""
         key = ("strong", size)
         if key not in self._step:
-            _, rows = self.unlabeled(size)
+            rows = self._batch("unlabeled", size).rows
             crops = np.random.Generator(
                 np.random.PCG64(derive_seed(self._seed, "strong crop", size, step))
             )
-            base = self._view.train(self._images, rows.numpy(), crops)
+            base = self._view.train(self._images, rows, crops)
             seed = derive_seed(self._seed, "strong", size, step)
-            strong = strong_augmentation(base, seed=seed)
-            self._step[key] = (strong, rows)
+            self._step[key] = (strong_augmentation(base, seed=seed),)
         return self._step[key][0]
 
     def normalized(
@@ -275,34 +298,41 @@ class TargetBatches:
         key = (kind, size)
         if key not in self._streams:
             # Fixed views are of the same images as others: students of both are compared in pairs.
-            images = "unlabeled" if kind == "fixed" else kind
-            order_seed = derive_seed(self._seed, images, size, "order")
+            of, make = kind, functools.partial(self._make, kind)
+            if kind == "fixed":
+                of, make = "unlabeled", self._make_fixed
+            order_seed = derive_seed(self._seed, of, size, "order")
             crop_seed = derive_seed(self._seed, kind, size, "crop")
-            rows = self._rows[images]
-            augment = self._fixed_views if kind == "fixed" else self._augmented
+            positions = np.arange(len(self._rows[of]))
             self._streams[key] = _BatchStream(
-                IndexStream(np.arange(len(rows)), size, seed=order_seed),
+                IndexStream(positions, size, seed=order_seed),
                 np.random.Generator(np.random.PCG64(crop_seed)),
-                partial(augment, rows),
+                make,
             )
         return self._streams[key]
 
-    def _batch(self, kind: str, size: int) -> tuple[Tensor, Tensor]:
+    def _batch(self, kind: str, size: int) -> _Batch:
         key = (kind, size)
         if key not in self._step:
             self._step[key] = self._stream(kind, size).next(self._executor)
         return self._step[key]
 
-    def _augmented(
-        self, rows: np.ndarray, positions: np.ndarray, crops: np.random.Generator
-    ) -> tuple[Tensor, np.ndarray]:
-        return self._pinned(self._view.train(self._images, rows[positions], crops)), positions
+    def _make(self, kind: str, positions: np.ndarray, crops: np.random.Generator) -> _Batch:
+        rows = self._rows[kind][positions]
+        known = self._labels[positions] if kind == "labeled" else torch.from_numpy(rows)
+        if self._resident is not None:
+            images = train_parts(self._view, self._resident, rows, crops)
+        else:
+            images = self._pinned(self._view.train(self._images, rows, crops))
+        return _Batch(images, rows, to_device(known, self._device))
 
-    def _fixed_views(
-        self, rows: np.ndarray, positions: np.ndarray, numbers: np.random.Generator
-    ) -> tuple[Tensor, np.ndarray]:
-        drawn, rows = numbers.integers(len(self._fixed), size=len(positions)), rows[positions]
-        return self._pinned(self._fixed.show(rows, drawn)), self._fixed.places(rows, drawn)
+    def _make_fixed(self, positions: np.ndarray, numbers: np.random.Generator) -> _Batch:
+        rows = self._rows["unlabeled"][positions]
+        drawn = numbers.integers(len(self._fixed), size=len(rows))
+        # Not by a GPU, whose bytes may differ by one from those that the sources saw.
+        images = self._pinned(self._fixed.show(rows, drawn))
+        places = torch.from_numpy(self._fixed.places(rows, drawn))
+        return _Batch(images, rows, to_device(places, self._device))
 
-    def _pinned(self, batch: Tensor) -> Tensor:
-        return batch.pin_memory() if self._pin else batch
+    def _pinned(self, images: Tensor) -> Tensor:
+        return images.pin_memory() if self._device.type == "cuda" else images

@@ -7,6 +7,7 @@ threads.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -260,15 +261,9 @@ def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
         images: uint8 [n, 3, h, w].
         seed: Seed of all draws; the global random state is left as it was.
     """
-    from torchvision.transforms import v2
-
-    bins = 31
-    by_magnitude = [
-        v2.RandAugment(num_ops=1, magnitude=magnitude, num_magnitude_bins=bins)
-        for magnitude in range(bins)
-    ]
+    by_magnitude = _operations()
     rng = np.random.Generator(np.random.PCG64(seed))
-    magnitudes = rng.integers(bins, size=(len(images), STRONG_OPERATIONS))
+    magnitudes = rng.integers(len(by_magnitude), size=(len(images), STRONG_OPERATIONS))
     cutouts = rng.random((len(images), 3))
     augmented = []
     with torch.random.fork_rng(devices=[]):
@@ -279,6 +274,18 @@ def strong_augmentation(images: Tensor, *, seed: int) -> Tensor:
                 image = by_magnitude[magnitude](image)
             augmented.append(_cut_out(image, cutout))
     return torch.stack(augmented)
+
+
+@functools.cache
+def _operations() -> list[Callable[[Tensor], Tensor]]:
+    """One random operation of RandAugment, by magnitude."""
+    from torchvision.transforms import v2
+
+    bins = 31
+    return [
+        v2.RandAugment(num_ops=1, magnitude=magnitude, num_magnitude_bins=bins)
+        for magnitude in range(bins)
+    ]
 
 
 def _cut_out(image: Tensor, draw: np.ndarray) -> Tensor:

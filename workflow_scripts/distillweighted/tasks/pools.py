@@ -39,6 +39,11 @@ class Pool(ABC):
     def __len__(self) -> int:
         """How many images there are."""
 
+    @property
+    @abstractmethod
+    def sizes(self) -> np.ndarray:
+        """Height and width of each image, int64 [n, 2]."""
+
     @abstractmethod
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """The images of some rows, uint8 [h, w, 3] each; to change them does not change the pool.
@@ -88,6 +93,10 @@ class UniformPool(Pool):
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.tile(np.array(self._images.shape[1:3], np.int64), (len(self), 1))
+
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return list(self.stack(rows))
 
@@ -131,6 +140,10 @@ class RaggedPool(Pool):
 
     def __len__(self) -> int:
         return len(self._sizes)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return self._sizes
 
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return [self._read(int(row)) for row in rows]
@@ -177,6 +190,10 @@ class _Part(Pool):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return self._pool.sizes[self._rows]
 
     def load(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return self._pool.load(self._rows[np.asarray(rows, np.int64)])

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from distillweighted.batches.target_batches import TargetBatches
+from distillweighted.training.recorder import Recorder
 from distillweighted.training.resumption import Checkpoint
 from distillweighted.training.settings import StudentSettings
 from distillweighted.training.student import Student, StudentInTraining
@@ -57,8 +59,30 @@ def train_students(
     Raises:
         TrainingStopped: Where a signal asked for it (with a checkpoint only).
     """
-    everyone = [StudentInTraining(one, settings, seed=seed, device=device) for one in students]
+    everyone = [
+        StudentInTraining(one, settings, seed=seed, device=device)
+        for one in _with_lessons_on(device, students)
+    ]
     yield from train(everyone, batches, settings.steps, checkpoint=checkpoint)
+
+
+def _with_lessons_on(device: torch.device, students: Sequence[Student]) -> Iterator[Student]:
+    """The students with what they are taught on a device, what several are taught once.
+
+    In the precision of its file: half of it would do for eq. 3, but not for losses of logarithms.
+    """
+    moved: dict[int, Tensor] = {}
+
+    def there(lessons: Tensor | None) -> Tensor | None:
+        if lessons is None:
+            return None
+        return moved.setdefault(id(lessons), lessons.to(device))
+
+    for one in students:
+        pseudo = one.pseudo_labels
+        if pseudo is not None:
+            pseudo = replace(pseudo, probabilities=there(pseudo.probabilities))
+        yield replace(one, pseudo_labels=pseudo, probe_labels=there(one.probe_labels))
 
 
 def train(
@@ -86,7 +110,7 @@ def train(
     with (
         torch.random.fork_rng(devices=[]),
         checkpoint or contextlib.nullcontext(),
-        _prepared_ahead(batches, trainees),
+        _waiting_for_nothing(batches, trainees),
     ):
         done = _go_on(checkpoint, batches, trainees)
         yield from (one.outcome for one in trainees if one.outcome.error is not None)
@@ -95,7 +119,7 @@ def train(
         for step in range(done + 1, steps + 1):
             batches.next_step()
             for trainee in list(training):
-                before = time.monotonic()
+                trainee.clock.start()
                 try:
                     parts = trainee.step(batches, step)
                     if step % interval == 0 or step == steps:
@@ -105,24 +129,34 @@ def train(
                     trainee.outcome.error = str(error)
                     log.error("%s stopped at step %d: %s", trainee.recipe, step, error)
                     yield trainee.outcome
-                trainee.outcome.seconds += time.monotonic() - before
+                trainee.clock.stop()
             if step % interval == 0 and training:
                 eta = (time.monotonic() - started) / (step - done) * (steps - step)
                 _report(training, step, steps, eta)
             if checkpoint is not None:
                 checkpoint.after_step(step, steps, lambda: _state(batches, trainees))
     for trainee in training:
+        trainee.outcome.seconds += trainee.clock.take()
         trainee.outcome.model = trainee.model
         yield trainee.outcome
 
 
-def _prepared_ahead(
-    batches: TargetBatches, trainees: Sequence[Trainee]
-) -> contextlib.AbstractContextManager:
+@contextlib.contextmanager
+def _waiting_for_nothing(batches: TargetBatches, trainees: Sequence[Trainee]) -> Iterator[None]:
+    """While it is open, a GPU has its batches ready, and the networks' kernels recorded."""
+    device = next((one.device for one in trainees if one.device.type in PREPARES_AHEAD), None)
+    if device is None:
+        yield
+        return
+    recorder = Recorder() if device.type == "cuda" else None
     for trainee in trainees:
-        if trainee.device.type in PREPARES_AHEAD:
-            return batches.ahead(trainee.device)
-    return contextlib.nullcontext()
+        trainee.recorder = recorder
+    try:
+        with batches.ahead(device):
+            yield
+    finally:
+        if recorder is not None:
+            recorder.forget()
 
 
 def _state(batches: TargetBatches, trainees: Sequence[Trainee]) -> dict[str, Any]:

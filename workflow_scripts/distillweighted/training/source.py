@@ -211,15 +211,16 @@ class _SourceInTraining(Trainee):
             weight_decay=settings.weight_decay,
             steps=settings.steps,
             device=device,
+            mean=mean,
+            std=std,
         )
-        self._mean, self._std, self._seed = mean, std, seed
-        self._size, self._multi_label = settings.batch_size, multi_label
+        self._seed, self._size, self._multi_label = seed, settings.batch_size, multi_label
 
     def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
         batch, target = batches.labeled(self._size)
-        images = batches.normalized(batch, mean=self._mean, std=self._std, device=self.device)
         loss_of = multi_label_loss if self._multi_label else labeled_loss
-        return {"loss": loss_of(self.model(images), target.to(self.device))}
+        logits = self.model(self.inputs(batches, batch))
+        return {"loss": loss_of(logits, target.to(self.device))}
 
     def seed_draws(self, step: int) -> None:
         # It trains alone: one stream for all of its steps.

@@ -119,7 +119,6 @@ class StudentInTraining(Trainee):
         own = {} if student.lam is None else {"lam": student.lam}
         self.settings, self.seed = replace(settings, **own), seed
         self.pseudo_labels, self.probe_labels = student.pseudo_labels, student.probe_labels
-        self._mean, self._std = student.mean, student.std
         self.heads: nn.Linear | None = None
         if student.pseudo_labels is not None:
             width = student.model.num_features
@@ -132,16 +131,14 @@ class StudentInTraining(Trainee):
             weight_decay=settings.weight_decay,
             steps=settings.steps,
             device=device,
+            mean=student.mean,
+            std=student.std,
         )
         self._objective = OBJECTIVES[student.objective].load()
 
-    def inputs(self, batches: TargetBatches, *parts: Tensor) -> Tensor:
-        """This step's batches `parts` one after the other, as its network reads them."""
-        return batches.normalized(*parts, mean=self._mean, std=self._std, device=self.device)
-
     def lessons(self, rows: Tensor) -> Tensor:
         """What its sources teach of the images of some rows, side by side [B, sum C_s]."""
-        return self.pseudo_labels.probabilities.index_select(0, rows).to(self.device)
+        return self.pseudo_labels.probabilities.index_select(0, rows.to(self.device))
 
     def losses(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
         return self._objective(self, batches, step)

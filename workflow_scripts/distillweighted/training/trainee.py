@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.networks.classifier import Classifier
 from distillweighted.training.optimizer import AdamW
+from distillweighted.training.recorder import Recorder
 
 
 class TrainingError(RuntimeError):
@@ -55,10 +57,15 @@ class Trainee:
         weight_decay: Of AdamW.
         steps: How many steps there will be.
         device: Where it trains.
+        mean: Mean of the network's inputs, by channel, in 0..1.
+        std: Their standard deviation.
     """
 
     rate_key = "training.learning_rate"
     """Where the configuration says its learning rate."""
+
+    recorder: Recorder | None = None
+    """Records its network's kernels at its first step; without it they are started one by one."""
 
     def __init__(
         self,
@@ -70,10 +77,13 @@ class Trainee:
         weight_decay: float,
         steps: int,
         device: torch.device,
+        mean: Sequence[float],
+        std: Sequence[float],
     ):
+        self._mean, self._std = mean, std
         self.recipe, self.device, self.learning_rate = name, device, learning_rate
         self.model = model.to(device).train()
-        self.outcome = Outcome(name)
+        self.outcome, self.clock = Outcome(name), StepClock(device)
         self.current_rate = learning_rate
         self.optimizer = AdamW(
             _groups([*self.model.parameters(), *extra], weight_decay),
@@ -91,6 +101,14 @@ class Trainee:
 
     def seed_draws(self, step: int) -> None:
         """Set what layers that draw (dropout) draw from in this step."""
+
+    def inputs(self, batches: TargetBatches, *parts: Tensor) -> Tensor:
+        """This step's batches `parts` one after the other, as its network reads them."""
+        images = batches.normalized(*parts, mean=self._mean, std=self._std, device=self.device)
+        if self.recorder is not None and not self.recorder.knows(self.model.backbone):
+            batches.settle()
+            self.recorder.record(self.model.backbone, images)
+        return images
 
     def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:
         """Train one step; returns the losses by name."""
@@ -112,6 +130,7 @@ class Trainee:
     def state(self) -> dict[str, Any]:
         """All that a step changes; of one that failed, why."""
         outcome = self.outcome
+        outcome.seconds += self.clock.take()
         state: dict[str, Any] = {
             "history": outcome.history,
             "seconds": outcome.seconds,
@@ -129,6 +148,43 @@ class Trainee:
         if outcome.error is None:
             for name, part in self.parts().items():
                 part.load_state_dict(state[name])
+
+
+class StepClock:
+    """The time that steps take: on a GPU its own, which goes on after the step was asked for.
+
+    Args:
+        device: Where the steps are computed.
+    """
+
+    def __init__(self, device: torch.device):
+        self._on_gpu = device.type == "cuda"
+        self._spans: list[tuple[Any, Any]] = []
+        self._start: Any = None
+
+    def start(self) -> None:
+        """A step begins."""
+        self._start = self._now()
+
+    def stop(self) -> None:
+        """The step that began last has ended, or failed."""
+        self._spans.append((self._start, self._now()))
+
+    def take(self) -> float:
+        """Seconds of the steps since the last call; waits for a GPU."""
+        spans, self._spans = self._spans, []
+        if not self._on_gpu:
+            return sum(stop - start for start, stop in spans)
+        if spans:
+            spans[-1][1].synchronize()
+        return sum(start.elapsed_time(stop) for start, stop in spans) / 1000
+
+    def _now(self) -> Any:
+        if not self._on_gpu:
+            return time.monotonic()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
 
 def _groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[
     labeled = losses.labeled_loss(on_labeled, labels.to(student.device))
     copied = losses.distillation_loss(
         on_unlabeled,
-        student.probe_labels[rows].to(student.device),
+        student.probe_labels[rows.to(student.device)],
         temperature=settings.temperature,
     )
     loss = losses.single_source_loss(labeled, copied, settings.lam)

@@ -1,5 +1,6 @@
 """What a GPU does while a student trains as in the paper's grid: `make bench DEVICE=cuda`."""
 
+import resource
 import statistics
 import tempfile
 import threading
@@ -56,23 +57,20 @@ def gpu(pool: Pool, labels: np.ndarray) -> None:
 
     name = torch.cuda.get_device_name()
     torch.cuda.reset_peak_memory_stats()
-    spent, busy = _watched(train)
-    steps = _marginal(settings.steps, spent, pool, labels, settings)
+    longer = replace(settings, steps=4 * settings.steps)
+    spent = bench.seconds(train)
+    more, busy = _watched(lambda: bench.full_size_student(pool, labels, bench.SIZES, longer))
+    # Without what a training needs before its first step.
+    steps = (longer.steps - settings.steps) / (more - spent)
     print(
         f"{name}: MobileNetV3-Large at 224 pixels with 28 sources, "
         f"{settings.labeled_batch} + {settings.unlabeled_batch} images a step: "
         f"{settings.images_per_step * steps:.0f} images a second, "
         f"{3600 * steps / paper.steps:.1f} students of {paper.steps} steps an hour; "
-        f"utilisation {busy}; "
-        f"{torch.cuda.max_memory_allocated() / 2**30:.2f} GiB of its memory at most"
+        f"utilisation {busy}; at most {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB of its "
+        f"memory and {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of the "
+        "machine's"
     )
-
-
-def _marginal(steps: int, spent: float, pool: Pool, labels: np.ndarray, settings: object) -> float:
-    """Steps a second, without what a training needs before its first one."""
-    longer = replace(settings, steps=3 * steps)
-    more = bench.seconds(lambda: bench.full_size_student(pool, labels, bench.SIZES, longer))
-    return 2 * steps / (more - spent)
 
 
 def _watched(work: Callable[[], None]) -> tuple[float, str]:

@@ -101,7 +101,7 @@ def infer(root: Path, job: InferenceJob) -> None:
     from distillweighted.batches.views import make_view
     from distillweighted.networks.classifier import build_model
     from distillweighted.networks.model_files import save_model
-    from distillweighted.sources.inference import run_source
+    from distillweighted.sources.together import run_source
     from distillweighted.tasks.pools import RaggedPool, open_pool, write_ragged
 
     meta = {"architecture": "resnet50", "num_classes": 200, "mean": [0.5] * 3, "std": [0.2] * 3}

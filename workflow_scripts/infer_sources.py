@@ -1,22 +1,17 @@
 """Rule infer_sources: features and probabilities of a cohort of sources for a target's images."""
 
-import json
+import logging
+import shutil
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from distillweighted.batches.views import make_view
-from distillweighted.files.checksums import fingerprint_files
-from distillweighted.files.scratch import scratch_copy
-from distillweighted.seeds import derive_seed
-from distillweighted.sources.asking import answers, ask_one_by_one
+from distillweighted.batches.forward import FAILURES
+from distillweighted.sources.asking import Target, answers, store
 from distillweighted.sources.jobs import InferenceJob
-from distillweighted.sources.model import NEED_CLUSTERS
-from distillweighted.sources.outputs import save_inference
-from distillweighted.tasks.pools import open_pool
-from distillweighted.tasks.prepared import read_image_names, read_index
+
+log = logging.getLogger(__name__)
 
 
 def main(
@@ -30,7 +25,8 @@ def main(
     scratch: str | None = None,
     test_images: Path | None = None,
 ) -> None:
-    """Ask sources one after the other; of one that fails a note says why, and the others go on.
+    """Ask sources, those that see the same views in one pass; of one that fails a note says why,
+    and the others go on.
 
     Args:
         jobs: The sources, by name, and how each is asked.
@@ -42,20 +38,20 @@ def main(
         scratch: Folder for copies of the images on this machine's own disk.
         test_images: The target's test images, where sources are asked about them too.
     """
-
-    def ask(source: str, path: Path) -> None:
-        infer(
-            jobs[source],
-            images,
-            index,
-            output=path,
-            threads=threads,
-            scratch=scratch,
-            test_images=test_images,
-            **files[source],
-        )
-
-    ask_one_by_one(jobs, output, ask)
+    # It has been removed, but a job of a killed run may have gone on for a moment.
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    torch.set_num_threads(threads)
+    target = Target(images, index, test_images, scratch)
+    for source, said in answers(jobs, files, target, threads=threads):
+        try:
+            if isinstance(said, Exception):
+                raise said
+            store(jobs[source], said, files[source], target, output / f"{source}.safetensors")
+        except FAILURES as error:
+            log.exception("source %s was not asked", source)
+            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
+            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
 
 
 def infer(
@@ -71,7 +67,7 @@ def infer(
     facts: Path | None = None,
     text: Path | None = None,
 ) -> None:
-    """Run the source over the images and store what it says, keyed by what made it.
+    """Ask one source and store what it says; raises what it failed with.
 
     Args:
         job: The source and how it is asked.
@@ -86,37 +82,13 @@ def infer(
         text: Text embeddings of classes, for head zero_shot.
     """
     torch.set_num_threads(threads)
-    files = {"train": images} | ({"test": test_images} if job.test_images else {})
-    read = {pool: scratch_copy(path, index, scratch) for pool, path in files.items()}
-    pools = {pool: open_pool(path, index) for pool, path in read.items()}
-    found = answers(
-        job,
-        model,
-        pools,
-        partial(read_image_names, index),
-        view=None if job.view is None else make_view(job.view, threads=threads),
-        facts=facts,
-        text=text,
-        stored_side=max(min(row.height, row.width) for row in read_index(index, "train")),
-        threads=threads,
-    )
-    outputs = found["train"]
-    if job.head in NEED_CLUSTERS or "pseudo_labels" not in outputs:
-        from distillweighted.sources.stand_ins import kmeans_pseudo_labels
-
-        seed = derive_seed("k-means", job.target, job.source)
-        outputs["pseudo_labels"] = kmeans_pseudo_labels(outputs["features"], seed=seed)
-    if "test" in found:
-        outputs["test_features"] = found["test"]["features"]
-    settings = [job.view, job.statistics, job.activation]
-    # Only what differs from the sources of the paper, whose files keep their keys.
-    told = {name: getattr(job, name) for name in ("head", "settings", "test_images")}
-    if told != {"head": "own", "settings": {}, "test_images": False}:
-        settings.append(told)
-    made_from = [read["train"], index, model, *([] if text is None else [text])]
-    made_from += [read["test"]] if "test" in read else []
-    key = f"{fingerprint_files(made_from)}:{json.dumps(settings)}"
-    save_inference(output, outputs, {"source": job.source, "target": job.target, "key": key})
+    target = Target(images, index, test_images, scratch)
+    own = {"model": model, "facts": facts, "text": text}
+    own = {name: path for name, path in own.items() if path is not None}
+    ((_, said),) = answers({job.source: job}, {job.source: own}, target, threads=threads)
+    if isinstance(said, Exception):
+        raise said
+    store(job, said, own, target, output)
 
 
 if "snakemake" in globals():

@@ -14,14 +14,16 @@ import infer_views
 import train_students
 from distillweighted.batches import forward as forward_module
 from distillweighted.batches.fixed_views import FixedViews
+from distillweighted.batches.views import make_view
 from distillweighted.files.tensors import load_tensors
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import save_model
-from distillweighted.sources.inference import run_source
+from distillweighted.seeds import derive_seed
 from distillweighted.sources.jobs import ViewsJob
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.sources.outputs import load_views, save_inference
 from distillweighted.sources.stand_ins import kmeans_pseudo_labels
+from distillweighted.sources.together import run_source
 from distillweighted.tasks.prepared import read_image_names
 from distillweighted.training import cohort
 from distillweighted.training.cohort_job import CohortJob
@@ -43,10 +45,17 @@ def ask(world, source, count=3, output=None, **changes):
     seen = changes.pop("seen", job.seen)
     job = replace(job, seen=seen, inference=replace(job.inference, **changes))
     path = output or Path(world.paths.views(TARGET, count, source))
+    return run(world, ViewsJob.of(job.as_params()), path, model=world.model(source))
+
+
+def run(world, job, path, **files):
+    """Run infer_views for one source, which may not fail."""
+    folder, images = world.root / "asked", (world.data["train_images"], world.data["index"])
+    name = job.inference.source
+    infer_views.main({name: job}, {name: files}, *images, folder, threads=1)
+    assert [file.name for file in folder.iterdir()] == [f"{name}.safetensors"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = world.data["train_images"], world.data["index"], world.model(source)
-    infer_views.infer(ViewsJob.of(job.as_params()), *files, path, threads=1)
-    return path
+    return (folder / f"{name}.safetensors").replace(path)
 
 
 @pytest.fixture
@@ -148,7 +157,7 @@ def test_stand_ins_are_of_all_views_together(world, tmp_path):
     features = load_file(ask(world, source, head="features"))
     assert features["features"].shape[0] == features["pseudo_labels"].shape[0] == 180
     job = RUN.jobs.inference(TARGET, source)
-    seed = infer_views.derive_seed("k-means", job.target, job.source)
+    seed = derive_seed("k-means", job.target, job.source)
     expected = kmeans_pseudo_labels(features["features"], seed=seed)
     np.testing.assert_array_equal(features["pseudo_labels"], expected)
     clusters = ask(world, source, head="kmeans", output=tmp_path / "k.safetensors")
@@ -168,10 +177,9 @@ def test_a_transform_of_the_sources_own_cuts_nothing_off_a_view(world):
     job = RUN.jobs.views(TARGET, "alexnet_tiny_latin", 2)
     job = replace(job, inference=replace(job.inference, source=name, view=None))
     path = world.root / "own.safetensors"
-    files = world.data["train_images"], world.data["index"], world.model(name)
-    infer_views.infer(job, *files, path, threads=1)
+    run(world, job, path, model=world.model(name))
     images = np.load(world.data["train_images"])
-    views = FixedViews(images, infer_views.make_view(job.seen), 2, target=TARGET)
+    views = FixedViews(images, make_view(job.seen), 2, target=TARGET)
     for k in range(2):
         seen = views.pool(k).stack(np.arange(60))
         said = run_source(world.model(name), seen, device="cpu")["pseudo_labels"]
@@ -194,12 +202,11 @@ def test_a_program_is_asked_about_whole_views_too(world, monkeypatch):
     shown = {"size": 16, "shorter_side": 18, "interpolation": "bilinear", "mode": "center"}
     facts.write_text(json.dumps({"source": "program", "input": shown}))
     program = world.model("alexnet_tiny_latin")
-    files = world.data["train_images"], world.data["index"], program
-    infer_views.infer(job, *files, path, threads=1, facts=facts)
+    run(world, job, path, model=program, facts=facts)
     names = read_image_names(world.data["index"], "train")
     assert asked == [(program, {**shown, "shorter_side": 16}, 60, names)] * 2
     images = np.load(world.data["train_images"])
-    views = FixedViews(images, infer_views.make_view(job.seen), 2, target=TARGET)
+    views = FixedViews(images, make_view(job.seen), 2, target=TARGET)
     for k in range(2):
         stored = load_views(path, 2)["pseudo_labels"][60 * k : 60 * (k + 1)]
         np.testing.assert_array_equal(stored, views.pool(k).stack(range(60))[:, 0, 0, :2])

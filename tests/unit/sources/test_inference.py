@@ -9,8 +9,8 @@ from distillweighted.batches.views import AS_STORED
 from distillweighted.files.tensors import save_tensors
 from distillweighted.networks.classifier import build_model
 from distillweighted.networks.model_files import load_model, save_model
-from distillweighted.sources.inference import run_source
 from distillweighted.sources.outputs import load_inference, save_inference
+from distillweighted.sources.together import run_source
 from distillweighted.tasks.pools import UniformPool
 
 pytestmark = pytest.mark.usefixtures("one_thread")

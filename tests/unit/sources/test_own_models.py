@@ -14,8 +14,8 @@ from timm.data import create_transform, resolve_model_data_config
 import load_source
 from distillweighted.networks.classifier import build_model, replace_head
 from distillweighted.networks.model_files import load_model, save_model
-from distillweighted.sources.inference import run_over_pools
 from distillweighted.sources.state_files import CheckpointError
+from distillweighted.sources.together import Source, run_over_pools
 from distillweighted.workflow.run import Run
 
 pytestmark = pytest.mark.usefixtures("caches", "one_thread")
@@ -42,9 +42,10 @@ def load(folder, group):
     return path, meta, source
 
 
-def ask(path, source, **options):
+def ask(path, source, text=None, **options):
     pools = {"train": IMAGES, "test": IMAGES[:1]}
-    found = run_over_pools(path, pools, device="cpu", view=None, head=source.head, **options)
+    asked = Source(path, head=source.head, text=text)
+    found = run_over_pools(asked, pools, device="cpu", view=None, **options)
     for name, values in found["test"].items():
         np.testing.assert_allclose(values, found["train"][name][:1], atol=1e-5)
     return found["train"]
@@ -197,7 +198,7 @@ def test_a_model_of_the_hub_without_a_classifier(tmp_path, caches):
     model, _ = load_model(path)
     assert (model.head, model.num_classes, model.num_features) == (None, 0, 64)
     with pytest.raises(ValueError, match=r"source acme_clip-tower has no classifier.*head"):
-        run_over_pools(path, {"train": IMAGES}, device="cpu", view=None, head="own")
+        run_over_pools(Source(path), {"train": IMAGES}, device="cpu", view=None)
 
 
 def test_a_tower_that_shares_a_space_with_texts(tmp_path, caches):
@@ -371,7 +372,7 @@ def test_a_model_of_this_project_sees_images_of_its_own_size(tmp_path):
         24,
     )
     images = IMAGES[:, :24, :24].copy()
-    outputs = run_over_pools(path, {"train": images}, device="cpu", view=None)["train"]
+    outputs = run_over_pools(Source(path), {"train": images}, device="cpu", view=None)["train"]
     shown = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - 0.3) / 0.2
     with torch.no_grad():
         wanted = model.eval()(shown).softmax(dim=1)

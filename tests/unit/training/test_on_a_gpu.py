@@ -115,6 +115,37 @@ def test_cuda_recorded_kernels_change_nothing(alone, monkeypatch, caplog):
     assert counted and {int(n) for n in counted} == {SETTINGS.steps}
 
 
+class Waiting(nn.Module):
+    """A network that looks at its values, so that it cannot be recorded."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(images) * (1 if float(images.sum()) == 0 else 2)
+
+
+@on_cuda
+def test_cuda_networks_that_cannot_be_recorded_are_trained_all_the_same(alone, caplog):
+    """And those beside them are recorded."""
+
+    def waiting():
+        student = plan("B")
+        student.model.backbone = Waiting(student.model.backbone)
+        return replace(student, recipe="waiting")
+
+    def trained(*students):
+        outcomes = train_students(students, target_batches(), SETTINGS, seed=0, device=GPU)
+        return {outcome.recipe: outcome for outcome in outcomes}
+
+    together = trained(waiting(), plan("D"))
+    assert [one.error for one in together.values()] == [None, None]
+    assert "its kernels are started one by one" in caplog.text
+    assert same(together["D"], alone["D"])
+    assert same(together["waiting"], trained(waiting())["waiting"])
+
+
 @on_cuda
 def test_cuda_models_that_were_trained_take_batches_of_any_size(alone):
     model = alone["B"].model

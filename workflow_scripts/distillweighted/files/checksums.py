@@ -7,10 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def fingerprint_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the contents of files, in the given order (their names do not count)."""
+def fingerprint_files(paths: Iterable[Path], known: dict[Path, bytes] | None = None) -> str:
+    """SHA-256 over the contents of files, in the given order (their names do not count).
+
+    Args:
+        paths: The files.
+        known: The checksums of files that have been read already and have not changed; those of
+            the others are added.
+    """
+    known = {} if known is None else known
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        if path not in known:
+            with open(path, "rb") as file:
+                known[path] = hashlib.file_digest(file, "sha256").digest()
+        digest.update(known[path])
     return digest.hexdigest()

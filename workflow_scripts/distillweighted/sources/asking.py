@@ -1,93 +1,159 @@
-"""Asking sources what they say of images, networks of this project and outside ones alike."""
+"""Jobs that ask sources about a target: what each one says, and the file that it is stored in."""
 
 from __future__ import annotations
 
-import logging
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
-from distillweighted.batches.views import View
+from distillweighted.batches.forward import FAILURES
+from distillweighted.batches.views import View, make_view
+from distillweighted.files.checksums import fingerprint_files
+from distillweighted.files.scratch import scratch_copy
 from distillweighted.files.tables import read_facts
-from distillweighted.sources.inference import read_text_embeddings, run_over_pools, whole_input
+from distillweighted.seeds import derive_seed
+from distillweighted.sources.inference import read_text_embeddings, whole_input
 from distillweighted.sources.jobs import InferenceJob
+from distillweighted.sources.model import NEED_CLUSTERS
 from distillweighted.sources.origins.registry import ORIGINS
-from distillweighted.tasks.pools import Pool
+from distillweighted.sources.outputs import save_inference
+from distillweighted.sources.together import Answers, Source, ask
+from distillweighted.tasks.pools import Pool, open_pool
+from distillweighted.tasks.prepared import read_image_names, read_index
 
-log = logging.getLogger(__name__)
+Files = Mapping[str, Path]
+"""A source's own files by name: model, its model.safetensors or the user's own file of an outside
+source; facts, meta.json of an outside source; text, text embeddings of classes."""
 
 
-def ask_one_by_one(sources: Iterable[str], output: Path, ask: Callable[[str, Path], None]) -> None:
-    """Ask sources one after the other; of one that fails a note says why, and the others go on.
+class Target:
+    """The images that sources are asked about, opened and checked once for all of them.
 
     Args:
-        sources: Their names.
-        output: Folder to write: a source's answers, or its note.
-        ask: Asks the source of a name, and writes its answers to a file.
+        images: The target's training images.
+        index: Its images.csv.
+        test_images: Its test images, where sources are asked about them too.
+        scratch: Folder for copies of the images on this machine's own disk.
     """
-    # It has been removed, but a job of a killed run may have gone on for a moment.
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    for source in sources:
-        try:
-            ask(source, output / f"{source}.safetensors")
-        except (ValueError, RuntimeError, OSError) as error:
-            log.exception("source %s was not asked", source)
-            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
-            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
+
+    def __init__(self, images: Path, index: Path, test_images: Path | None, scratch: str | None):
+        self.index, self._scratch = index, scratch
+        self._files = {"train": images, "test": test_images}
+        self._read: dict[str, Path] = {}
+        self._pools: dict[str, Pool] = {}
+        self._checksums: dict[Path, bytes] = {}
+
+    whole = False
+    """Whether transforms of sources' own only resize these images (`inference.whole_input`)."""
+
+    def view(self, job: InferenceJob, threads: int) -> View | None:
+        """How an image becomes what a source sees; None for its own transform."""
+        return None if job.view is None else make_view(job.view, threads=threads)
+
+    def names(self, pool: str) -> list[str]:
+        """The names of a pool's images."""
+        return read_image_names(self.index, pool)
+
+    def stored_side(self) -> int | None:
+        """The longest shorter side of the stored images; None where they are not shown so."""
+        return max(min(row.height, row.width) for row in read_index(self.index, "train"))
+
+    def pools(self, job: InferenceJob) -> dict[str, Pool]:
+        """The pools of images that a job asks about."""
+        names = ["train", "test"] if job.test_images else ["train"]
+        for name in names:
+            if name not in self._pools:
+                self._read[name] = scratch_copy(self._files[name], self.index, self._scratch)
+                self._pools[name] = open_pool(self._read[name], self.index)
+        return {name: self._pools[name] for name in names}
+
+    def fingerprint(self, job: InferenceJob, own: Files) -> str:
+        """Of the files that a job's answers are made from; those of images are read once."""
+        files = [self._read["train"], self.index, own["model"]]
+        files += [own[name] for name in ("text",) if name in own]
+        files += [self._read["test"]] if job.test_images else []
+        return fingerprint_files(files, self._checksums)
 
 
 def answers(
-    job: InferenceJob,
-    model: Path,
-    pools: Mapping[str, Pool],
-    names: Callable[[str], Sequence[str]],
-    *,
-    view: View | None,
-    threads: int,
-    facts: Path | None = None,
-    text: Path | None = None,
-    whole: bool = False,
-    stored_side: int | None = None,
-) -> dict[str, dict[str, np.ndarray]]:
-    """What a source says of pools of images.
+    jobs: Mapping[str, InferenceJob], files: Mapping[str, Files], target: Target, *, threads: int
+) -> Iterator[tuple[str, Answers | Exception]]:
+    """Ask sources; those that see the same views in one pass.
 
     Args:
-        job: The source and how it is asked.
-        model: Its model.safetensors, or the user's own file of an outside source.
-        pools: The images by pool.
-        names: Gives the names of a pool's images; called for outside sources alone.
-        view: How an image becomes what the network sees; None for its own transform.
+        jobs: The sources, by name, and how each is asked.
+        files: Each one's own files.
+        target: The images.
         threads: CPU threads.
-        facts: meta.json of an outside source.
-        text: Text embeddings of classes, for head zero_shot.
-        whole: Whether its own transform only resizes, and cuts nothing off (`whole_input`).
-        stored_side: As of `run_over_pools`.
 
-    Returns:
-        For each pool features, and where the head has them pseudo_labels, as `run_over_pools`.
+    Yields:
+        As `together.ask`; of an outside source too.
     """
-    origin = ORIGINS[job.origin]
-    if origin.outside:
-        meta = read_facts(facts, ("source",))
-        if whole:
-            meta = {**meta, "input": whole_input(meta["input"])}
-        return {
-            pool: origin.outputs(model, job, meta, images, names(pool), threads=threads)
-            for pool, images in pools.items()
-        }
-    return run_over_pools(
-        model,
-        pools,
-        device=job.device,
-        view=view,
-        statistics=job.statistics,
-        activation=job.activation,
-        head=job.head,
-        text=None if text is None else read_text_embeddings(text),
-        whole=whole,
-        stored_side=stored_side,
-        threads=threads,
-    )
+    groups: dict[str, dict[str, Source]] = {}
+    for name, job in jobs.items():
+        own = files[name]
+        try:
+            if not ORIGINS[job.origin].outside:
+                text = read_text_embeddings(own["text"]) if "text" in own else None
+                source = Source(own["model"], job.statistics, job.activation, job.head, text)
+                alike = json.dumps([job.view, job.test_images, job.device], sort_keys=True)
+                groups.setdefault(alike, {})[name] = source
+                continue
+            found = _outside(job, own, target, threads)
+        except FAILURES as error:
+            found = error
+        yield name, found
+    for sources in groups.values():
+        job = jobs[next(iter(sources))]
+        try:
+            pools = target.pools(job)
+            side = target.stored_side()
+        except FAILURES as error:  # of the images, which is the same for all
+            yield from dict.fromkeys(sources, error).items()
+            continue
+        yield from ask(
+            sources,
+            pools,
+            device=job.device,
+            view=target.view(job, threads),
+            whole=target.whole,
+            stored_side=side,
+            threads=threads,
+        )
+
+
+def _outside(job: InferenceJob, own: Files, target: Target, threads: int) -> Answers:
+    facts, outputs = read_facts(own["facts"], ("source",)), ORIGINS[job.origin].outputs
+    if target.whole:
+        facts = {**facts, "input": whole_input(facts["input"])}
+    return {
+        pool: outputs(own["model"], job, facts, images, target.names(pool), threads=threads)
+        for pool, images in target.pools(job).items()
+    }
+
+
+def store(job: InferenceJob, said: Answers, own: Files, target: Target, output: Path) -> None:
+    """Write what a source says, keyed by what made it.
+
+    Args:
+        job: The source and how it was asked.
+        said: Its answers, of `answers`.
+        own: Its own files.
+        target: The images.
+        output: The file.
+    """
+    outputs = dict(said["train"])
+    if job.head in NEED_CLUSTERS or "pseudo_labels" not in outputs:
+        from distillweighted.sources.stand_ins import kmeans_pseudo_labels
+
+        seed = derive_seed("k-means", job.target, job.source)
+        outputs["pseudo_labels"] = kmeans_pseudo_labels(outputs["features"], seed=seed)
+    if "test" in said:
+        outputs["test_features"] = said["test"]["features"]
+    settings = [job.view, job.statistics, job.activation]
+    # Only what differs from the sources of the paper, whose files keep their keys.
+    told = {name: getattr(job, name) for name in ("head", "settings", "test_images")}
+    if told != {"head": "own", "settings": {}, "test_images": False}:
+        settings.append(told)
+    key = f"{target.fingerprint(job, own)}:{json.dumps(settings)}"
+    save_inference(output, outputs, {"source": job.source, "target": job.target, "key": key})

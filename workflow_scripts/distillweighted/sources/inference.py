@@ -1,11 +1,7 @@
-"""Source-model inference: what each source says of every image of a target.
-
-One un-augmented pass a pair of source and target, stored once; similarity and distillation read it.
-"""
+"""What a source says of images: its features, and probabilities of its own or of class names."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,119 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillweighted.batches.forward import forward
-from distillweighted.batches.views import AS_STORED, View, make_view
+from distillweighted.batches.forward import Network, forward
+from distillweighted.batches.views import AS_STORED, View
 from distillweighted.networks.classifier import Classifier
-from distillweighted.networks.devices import choose_device
-from distillweighted.networks.model_files import load_model
-from distillweighted.tasks.pools import Pool, as_pool
-
-log = logging.getLogger(__name__)
+from distillweighted.tasks.pools import Pool
 
 ZERO_SHOT_SCALE = 100.0
 """What CLIP multiplies cosines by before the softmax (Radford et al. 2021, section 2.5)."""
-
-
-def run_source(
-    model_path: Path,
-    images: Pool | np.ndarray,
-    *,
-    device: str,
-    view: View | None = AS_STORED,
-    statistics: tuple[Sequence[float], Sequence[float]] | None = None,
-    activation: str = "softmax",
-) -> dict[str, np.ndarray]:
-    """Run a source model over images; see `run_over_pools`, of which this is one pool."""
-    (outputs,) = run_over_pools(
-        model_path,
-        {"train": images},
-        device=device,
-        view=view,
-        statistics=statistics,
-        activation=activation,
-    ).values()
-    return outputs
-
-
-def run_over_pools(
-    model_path: Path,
-    pools: Mapping[str, Pool | np.ndarray],
-    *,
-    device: str,
-    view: View | None = AS_STORED,
-    statistics: tuple[Sequence[float], Sequence[float]] | None = None,
-    activation: str = "softmax",
-    head: str = "own",
-    text: Mapping[str, np.ndarray] | None = None,
-    whole: bool = False,
-    stored_side: int | None = None,
-    threads: int = 1,
-) -> dict[str, dict[str, np.ndarray]]:
-    """Run a source model over pools of images.
-
-    Args:
-        model_path: A model written by `networks.model_files.save_model`.
-        pools: The images by pool; an array is uint8 [n, h, w, 3].
-        device: auto, cpu or cuda.
-        view: How an image becomes what the network sees; None for the transform that its file says.
-        statistics: Mean and standard deviation to normalise with, by channel, in 0..1; by default
-            those that the model was trained with.
-        activation: softmax, or sigmoid for a model that was trained on several labels an image: its
-            outputs are then divided by their sum, so that they are probabilities too.
-        head: What students learn from it: one of `sources.model.HEADS`.
-        text: For head zero_shot, the embeddings of the classes [d] by name.
-        whole: Whether the transform that its file says only resizes (`whole_input`).
-        stored_side: The longest shorter side of the images: a model whose own transform wants more
-            pixels is said in the log.
-        threads: CPU threads to resize with.
-
-    Returns:
-        For each pool features float32 [n, d], the input of the source's last linear layer, and for
-        the heads own and zero_shot pseudo_labels float32 [n, c], its probabilities.
-
-    Raises:
-        ValueError: Where an output is not finite; names the model. Where the images have many
-            sizes and the view does not resize them. Where the model has no classifier and its own
-            is asked, or where text does not fit it.
-    """
-    name = model_path.parent.name
-    model, meta = load_model(model_path)
-    mean, std = statistics or (meta["mean"], meta["std"])
-    chosen = choose_device(device)
-    if view is None:
-        seen = whole_input(model_input(meta)) if whole else model_input(meta)
-        view = make_view({"kind": "model_input", **seen}, threads=threads)
-        if stored_side is not None and stored_side < seen["shorter_side"]:
-            log.warning(
-                "source %s is made for images of %d pixels, and the stored ones have at most %d: "
-                "they are enlarged; where the files have more, say `side: %d` of the target",
-                name, seen["shorter_side"], stored_side, seen["shorter_side"],
-            )  # fmt: skip
-    if head == "own" and not model.num_classes:
-        raise ValueError(
-            f"source {name} has no classifier, so that it has no probabilities of its own; give it "
-            "another `head`: kmeans, prototypes or features"
-        )
-    embeddings = None if text is None else _side_by_side(text)
-    found = {}
-    for pool, images in pools.items():
-        outputs = source_outputs(
-            model,
-            images,
-            mean,
-            std,
-            device=chosen,
-            view=view,
-            activation=activation,
-            head=head,
-            embeddings=embeddings,
-            name=name,
-        )
-        for kind, values in outputs.items():
-            if not np.isfinite(values).all():
-                raise ValueError(f"source {name}: its {kind} are not finite")
-        found[pool] = outputs
-    return found
 
 
 def model_input(meta: Mapping) -> dict:
@@ -166,15 +56,42 @@ def source_outputs(
         std: Standard deviation to normalise with.
         device: Where to run it.
         view: How an image becomes what the network sees.
-        activation: As of `run_over_pools`.
-        head: As of `run_over_pools`.
+        activation: softmax, or sigmoid for a model that was trained on several labels an image: its
+            outputs are then divided by their sum, so that they are probabilities too.
+        head: What students learn from it: one of `sources.model.HEADS`.
         embeddings: For head zero_shot, text embeddings of unit length [c, d].
         name: What messages call it.
 
     Returns:
-        features float32 [n, d], and for the heads own and zero_shot pseudo_labels float32 [n, c],
-        as `run_over_pools`.
+        features float32 [n, d], the input of the source's last linear layer, and for the heads own
+        and zero_shot pseudo_labels float32 [n, c], its probabilities.
     """
+    network = network_of(
+        model,
+        mean,
+        std,
+        device=device,
+        activation=activation,
+        head=head,
+        embeddings=embeddings,
+        name=name,
+    )
+    outputs = forward(network.outputs_of, images, mean, std, device=device, view=view)
+    return by_name(outputs)
+
+
+def network_of(
+    model: Classifier,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    device: torch.device,
+    activation: str,
+    head: str,
+    embeddings: np.ndarray | None,
+    name: str,
+) -> Network:
+    """A model as `batches.forward` asks it; the arguments are those of `source_outputs`."""
     model = model.to(device).eval()
     text = None if embeddings is None else torch.from_numpy(embeddings).to(device)
 
@@ -187,7 +104,11 @@ def source_outputs(
             return features, _zero_shot(embedded.float(), text, name)
         return (features,)
 
-    outputs = forward(outputs_of, as_pool(images), mean, std, device=device, view=view)
+    return Network(outputs_of, mean, std)
+
+
+def by_name(outputs: Sequence[Tensor]) -> dict[str, np.ndarray]:
+    """The outputs of such a network, as `source_outputs` returns them."""
     names = ("features", "pseudo_labels")
     return {kind: values.numpy() for kind, values in zip(names, outputs, strict=False)}
 
@@ -210,7 +131,7 @@ def _zero_shot(embedded: Tensor, text: Tensor, name: str) -> Tensor:
     return (ZERO_SHOT_SCALE * cosines).softmax(dim=1)
 
 
-def _side_by_side(text: Mapping[str, np.ndarray]) -> np.ndarray:
+def side_by_side(text: Mapping[str, np.ndarray]) -> np.ndarray:
     """Text embeddings as float32 [c, d] of unit length."""
     rows = np.stack(list(text.values())).astype(np.float64)
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,9 @@ class Jobs:
     def views(self, target: str, source: str, count: int) -> ViewsJob:
         """What the job that asks a source about fixed views of a target's images is told."""
         seen = self.run.tasks[target].view(self.run.config)
-        return ViewsJob(self.inference(target, source), count, seen)
+        # Students learn from training images alone.
+        asked = replace(self.inference(target, source), test_images=False)
+        return ViewsJob(asked, count, seen)
 
     def scores(self, target: str, replicate: str) -> ScoreJob:
         """What the job that scores a target's sources is told."""

@@ -22,7 +22,7 @@ def critical_difference(ranking: MeanRanks) -> Figure:
         ranking: What `ranks.mean_ranks` returns.
 
     Returns:
-        The figure, one column wide.
+        The figure, one column wide, or for many methods two.
 
     Raises:
         ValueError: There is nothing to draw.
@@ -30,7 +30,9 @@ def critical_difference(ranking: MeanRanks) -> Figure:
     names = list(ranking.ranks)
     if len(names) < 2:
         raise ValueError("Critical differences: there are no two methods to compare")
-    figure = style.new_figure(style.COLUMN_WIDTH, 1.05 + 0.2 * len(names))
+    many = len(names) > 10
+    width = style.PAGE_WIDTH if many else style.COLUMN_WIDTH
+    figure = style.new_figure(width, 1.05 + 0.2 * len(names))
     axes = figure.add_subplot()
     for row, name in enumerate(names):
         colour = style.VERMILION if name in _OURS else style.BLUE
@@ -48,7 +50,7 @@ def critical_difference(ranking: MeanRanks) -> Figure:
         )
     for number, group in enumerate(ranking.groups):
         rows = [names.index(name) for name in group]
-        x = 1.03 + 0.035 * number
+        x = 1.03 + (0.02 if many else 0.035) * number
         axes.plot(
             [x] * len(rows),
             rows,

@@ -47,6 +47,7 @@ wildcard_constraints:
     source="[^/]+",
     recipe="[^/]+",
     cohort="[^/]+",
+    views=r"\d+",
     replicate=r"\d+(-labels[^/]+?)?(-validation)?",
 
 

@@ -1,5 +1,5 @@
 # One un-augmented pass of every source over a target's images: a job asks a cohort of sources, what
-# each says is then stored on its own.
+# each says is then stored on its own. Likewise of fixed views, for students that learn from those.
 
 
 rule infer_sources:
@@ -66,6 +66,52 @@ rule store_inference:
         """
 
 
+rule infer_views:
+    input:
+        unpack(lambda wc: RUN.cohort_inputs(wc.target, wc.cohort)),
+    output:
+        temp(directory("<results>/inference/{target}/views{views}/.cohorts/{cohort}")),
+    log:
+        "<results>/logs/infer_views/{target}-{views}-{cohort}.log",
+    benchmark:
+        "<results>/benchmarks/infer_views/{target}-{views}-{cohort}.tsv"
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(lambda wc: RUN.resources.views_memory_mb(wc.target, int(wc.views))),
+        runtime=per_attempt(
+            lambda wc: RUN.resources.views_minutes(
+                wc.target, int(wc.views), len(sources_asked(wc))
+            )
+        ),
+        gpu=GPUS,
+    params:
+        code=lambda wc: code_of("infer_views", uses=RUN.jobs.inference_modules(*sources_asked(wc))),
+        jobs=lambda wc: {
+            source: RUN.jobs.views(wc.target, source, int(wc.views)).as_params()
+            for source in sources_asked(wc)
+        },
+        files=lambda wc: {source: RUN.own_inputs(source) for source in sources_asked(wc)},
+    script:
+        "../workflow_scripts/infer_views.py"
+
+
+use rule store_inference as store_views with:
+    input:
+        unpack(lambda wc: RUN.inference_inputs(wc.target, wc.source)),
+        cohort=lambda wc: RUN.paths.asked_views(
+            wc.target, int(wc.views), RUN.inference_cohort(wc.target, wc.source)
+        ),
+    output:
+        "<results>/inference/{target}/views{views}/{source}.safetensors",
+    log:
+        "<results>/logs/store_views/{target}-{views}-{source}.log",
+    params:
+        code=lambda wc: code_of("infer_views", uses=RUN.jobs.inference_modules(wc.source)),
+        job=lambda wc: RUN.jobs.views(wc.target, wc.source, int(wc.views)).as_params(),
+
+
 rule inference:
     input:
         [
@@ -73,3 +119,4 @@ rule inference:
             for target in RUN.targets
             for source in RUN.admissible(target)
         ],
+        RUN.products.view_files,

@@ -16,6 +16,7 @@ def main(
     output: Path,
     *,
     probe: Path | None = None,
+    views: Mapping[str, Path] | None = None,
     threads: int,
     checkpoint_minutes: float = math.inf,
     scratch: str | None = None,
@@ -29,13 +30,14 @@ def main(
         models: Each model of the job.
         output: Folder to write, one folder a student.
         probe: What a linear probe says of the target's images, where a student learns it.
+        views: What each source says of fixed views of them, where a student learns that.
         threads: CPU threads.
         checkpoint_minutes: How often the training is saved.
         scratch: Folder for copies of the images on this machine's own disk.
     """
     train_cohort(
         job,
-        CohortFiles(target, inference, models, probe),
+        CohortFiles(target, inference, models, probe, views or {}),
         output,
         threads=threads,
         checkpoint_minutes=checkpoint_minutes,
@@ -57,6 +59,7 @@ if "snakemake" in globals():
             dict(zip(cohort.models, map(Path, files.models), strict=True)),
             Path(snakemake.output[0]),
             probe=next(map(Path, files.probe), None),
+            views={Path(path).stem: Path(path) for path in files.views},
             threads=snakemake.threads,
             # No parameters of the rule: other values train nothing again.
             checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],

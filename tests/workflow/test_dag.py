@@ -247,6 +247,42 @@ def test_rules_that_choose_weights_bring_their_students_and_a_table(fresh):
     assert planned["choose_settings"] == planned["choice_of_weights"] == 1
 
 
+def with_views(count=4):
+    config = copy.deepcopy(CONFIG)
+    config["methods"]["distill_views"] = True
+    config["inference"]["views"] = count
+    return config
+
+
+def test_sources_are_asked_about_views_where_a_student_learns_from_them(fresh):
+    without = fresh.plan("students")
+    assert not {rule for rule in without if "views" in rule}
+    fresh.configure(with_views())
+    planned = fresh.plan("students")
+    # Cohorts of two of the three sources; a student more, its weights, and a cohort that it fills.
+    assert (planned.pop("infer_views"), planned.pop("store_views")) == (2, 3)
+    for rule in ("store_student", "compute_weights", "train_students", "evaluate_students"):
+        planned[rule] -= 1
+    assert planned == without
+    assert fresh.plan("inference")["store_views"] == 3
+
+
+def test_for_a_student_of_views_sources_are_asked_and_nothing_else_is_done_than_for_another(
+    finished,
+):
+    config, planned = with_views(), []
+    other = copy.deepcopy(CONFIG)
+    other["methods"]["distill_standardized"] = True
+    try:
+        for changed in (config, other):
+            finished.configure(changed)
+            planned.append(finished.plan("students"))
+    finally:
+        finished.configure(CONFIG)
+    assert planned[0] == {**planned[1], "infer_views": 2, "store_views": 3}
+    assert planned[1]["compute_weights"] == 1 and "infer_sources" not in planned[1]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

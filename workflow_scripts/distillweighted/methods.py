@@ -170,6 +170,15 @@ METHODS: dict[str, Method] = {
             origin="Sun et al. 2024",
         ),
         Method(
+            "distill_views",
+            "DistillWeighted, same views",
+            objective="distill_views",
+            weights="power",
+            switch="methods.distill_views",
+            variants="default_p",
+            origin="consistent teaching (Beyer et al. 2022) on stored views",
+        ),
+        Method(
             "probe_ensemble",
             "Labels of weighted linear probes",
             objective="mixed_labels",
@@ -268,6 +277,7 @@ METHOD_ORDER = (
     "distill_fixmatch",
     "distill_decoupled",
     "distill_standardized",
+    "distill_views",
     "probe_labels",
     "probe_ensemble",
     "distill_auto_p",

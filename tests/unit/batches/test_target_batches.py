@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distillweighted.batches import target_batches as module
+from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.target_batches import IndexStream, TargetBatches
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.tasks.pools import UniformPool
 
-KINDS = ("labeled", "other labeled size", "unlabeled", "strong")
+KINDS = ("labeled", "other labeled size", "unlabeled", "fixed", "strong")
 
 
 def numbered_images(n, size=8):
@@ -31,8 +32,10 @@ def target_batches(seed=0, padding=2, images=None):
     """20 images, the even ones labelled with row // 2."""
     rows = np.arange(20)
     images = numbered_images(20) if images is None else images
+    view = PaddedCrop(padding)
+    fixed = FixedViews(images, view, 3, target="fruit")
     return TargetBatches(
-        images, rows[::2], rows[::2] // 2, rows[1::2], view=PaddedCrop(padding), seed=seed
+        images, rows[::2], rows[::2] // 2, rows[1::2], view=view, seed=seed, fixed=fixed
     )
 
 
@@ -43,6 +46,8 @@ def ask(batches, kind, step):
         return batches.labeled(7)
     if kind == "unlabeled":
         return batches.unlabeled(4)
+    if kind == "fixed":
+        return batches.unlabeled_fixed(4)
     return (batches.unlabeled_strong(4, step),)
 
 
@@ -187,6 +192,37 @@ def test_strong_views_change_with_the_step():
         batches.next_step()
         views.add(batches.unlabeled_strong(4, step).numpy().tobytes())
     assert len(views) == 4
+
+
+def test_fixed_views_are_of_the_same_images_and_come_with_their_places():
+    images = random_images()
+    batches = target_batches(images=images)
+    views = FixedViews(images, PaddedCrop(2), 3, target="fruit")
+    seen = set()
+    for _ in range(12):
+        batches.next_step()
+        shown, places = batches.unlabeled_fixed(4)
+        rows, numbers = places % 20, places // 20
+        assert torch.equal(rows, batches.unlabeled(4)[1])
+        assert torch.equal(shown, views.show(rows.numpy(), numbers.numpy()))
+        seen |= set(places.tolist())
+    # 48 draws of 30 views: the numbers are drawn for each image by itself, and anew each time.
+    assert len(seen) > 20 and {place // 20 for place in seen} == {0, 1, 2}
+
+
+def test_batches_are_the_same_whether_there_are_fixed_views_or_not():
+    images, rows = random_images(), np.arange(20)
+    labeled = rows[::2], rows[::2] // 2, rows[1::2]
+    plain = TargetBatches(images, *labeled, view=PaddedCrop(2), seed=0)
+    other = target_batches(images=images)
+    for step in (1, 2):
+        for batches in (plain, other):
+            batches.next_step()
+        other.unlabeled_fixed(4)
+        for kind in ("labeled", "unlabeled", "strong"):
+            assert all(map(torch.equal, ask(plain, kind, step), ask(other, kind, step)))
+    with pytest.raises(ValueError, match="no fixed views of these images"):
+        plain.unlabeled_fixed(4)
 
 
 CPU = torch.device("cpu")

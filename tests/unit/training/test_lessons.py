@@ -134,6 +134,33 @@ def test_what_cannot_be_taught_is_an_error_that_names_the_source(stored, head, c
     assert "pear" in str(error.value)
 
 
+def test_lessons_of_views_are_of_all_views_together(tmp_path):
+    """Rows 30 to 59 are the second views of the same images."""
+    rng = np.random.default_rng(1)
+    features = rng.normal(2, 3, (60, 5)).astype(np.float32)
+    labels = rng.dirichlet(np.ones(4), 60).astype(np.float32)
+    outputs = {"features": features, "pseudo_labels": labels}
+    path = tmp_path / "pear.safetensors"
+    save_inference(path, outputs, {"views": 2})
+    save_inference(tmp_path / "own.safetensors", {"pseudo_labels": labels}, {"views": 2})
+
+    def taught(head, path=path):
+        return read_lessons({"pear": head}, {"pear": path}, ROOM, views=2)
+
+    own = taught("own", tmp_path / "own.safetensors")
+    np.testing.assert_array_equal(own.targets, labels)
+    labeled = np.concatenate([np.arange(6), 30 + np.arange(6)])
+    expected = prototype_pseudo_labels(features, labeled, labeled % 30 % 3, 3)
+    np.testing.assert_array_equal(taught("prototypes").targets, expected)
+    distilled = np.concatenate([np.arange(6, 30), np.arange(36, 60)])
+    found = taught("features")
+    kept = features[distilled].astype(float)
+    standardized = (kept - kept.mean(axis=0)) / kept.std(axis=0)
+    np.testing.assert_allclose(found.targets[distilled], standardized, rtol=1e-4, atol=1e-5)
+    information = label_information(torch.from_numpy(labels[distilled]))
+    assert found.scales == (pytest.approx(information),)
+
+
 def test_the_labels_of_a_probe_are_read(tmp_path):
     path = tmp_path / "seed0.safetensors"
     save_tensors(path, {"pseudo_labels": LABELS}, {"source": "pear"})

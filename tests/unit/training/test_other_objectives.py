@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from distillweighted import losses
+from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.normalization import normalize
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop
@@ -123,20 +124,21 @@ def test_the_standardised_loss_does_not_see_how_large_logits_are(shift, scale):
 # A step of each.
 
 
-def pseudo_labels(scales=None):
-    parts = [draw(7 + c, c, images=40)[1] for c in SIZES]
+def pseudo_labels(scales=None, images=40):
+    parts = [draw(7 + c, c, images=images)[1] for c in SIZES]
     return PseudoLabels(torch.cat(parts, dim=1), SIZES, WEIGHTS, NAMES, scales)
 
 
-def target_batches():
-    rows = np.arange(12), np.arange(12) % 3, np.arange(12, 40)
-    return TargetBatches(IMAGES, *rows, view=PaddedCrop(2), seed=0)
+def target_batches(padding=2, views=3):
+    rows, view = (np.arange(12), np.arange(12) % 3, np.arange(12, 40)), PaddedCrop(padding)
+    fixed = FixedViews(IMAGES, view, views, target="fruit")
+    return TargetBatches(IMAGES, *rows, view=view, seed=0, fixed=fixed)
 
 
-def train(objective, settings=SETTINGS, **lessons):
+def train(objective, settings=SETTINGS, *, batches=None, **lessons):
     model = build_model("convnet_tiny", 3, seed=5)
     student = Student("student", objective, model, MEAN, STD, **lessons)
-    batches, cpu = target_batches(), torch.device("cpu")
+    batches, cpu = batches or target_batches(), torch.device("cpu")
     (outcome,) = train_students([student], batches, settings, seed=0, device=cpu)
     return outcome
 
@@ -148,9 +150,9 @@ def by_hand(*views):
     return features, model.head(features)
 
 
-def of_sources(features, rows):
+def of_sources(features, rows, taught=None):
     """Logits and pseudo-labels of each source."""
-    targets = pseudo_labels().probabilities[rows].split(SIZES, dim=1)
+    targets = (taught or pseudo_labels()).probabilities[rows].split(SIZES, dim=1)
     for name, size, target in zip(NAMES, SIZES, targets, strict=True):
         torch.manual_seed(derive_seed(0, "head", name))
         yield nn.Linear(features.shape[1], size)(features), target
@@ -199,6 +201,41 @@ def test_at_lambda_1_distillation_beside_fixmatch_is_fixmatch():
     assert all(torch.equal(both[name], alone[name]) for name in alone)
 
 
+def test_a_student_of_views_learns_what_was_said_of_the_view_that_it_sees():
+    taught = pseudo_labels(images=3 * 40)
+    first = train("distill_views", pseudo_labels=taught).history[0]
+    batches, views = target_batches(), FixedViews(IMAGES, PaddedCrop(2), 3, target="fruit")
+    batches.next_step()
+    (images, labels), (_, rows) = batches.labeled(4), batches.unlabeled(8)
+    places = batches.unlabeled_fixed(8)[1]
+    numbers = places // 40
+    assert len(set(numbers.tolist())) == 3
+    features, logits = by_hand(images, views.show(rows.numpy(), numbers.numpy()))
+    pairs = of_sources(features[4:], numbers * 40 + rows, taught)
+    distilled = WEIGHTS @ [losses.distillation_loss(z, q).item() for z, q in pairs]
+    labeled = losses.labeled_loss(logits[:4], labels).item()
+    assert first["labeled_loss"] == pytest.approx(labeled, rel=1e-5)
+    assert first["unlabeled_loss"] == pytest.approx(distilled, rel=1e-4)
+    assert first["loss"] == pytest.approx(0.7 * labeled + 0.3 * distilled, rel=1e-4)
+
+
+def test_one_view_that_is_the_image_is_distillation_to_the_bit():
+    both = [
+        train(objective, batches=target_batches(0, 1), pseudo_labels=pseudo_labels())
+        for objective in ("distill", "distill_views")
+    ]
+    assert both[0].history == both[1].history
+    plain, viewed = (outcome.model.state_dict() for outcome in both)
+    assert all(torch.equal(plain[name], viewed[name]) for name in plain)
+
+
+def test_without_fixed_views_a_student_of_them_fails_and_says_so():
+    rows = np.arange(12), np.arange(12) % 3, np.arange(12, 40)
+    batches = TargetBatches(IMAGES, *rows, view=PaddedCrop(2), seed=0)
+    outcome = train("distill_views", batches=batches, pseudo_labels=pseudo_labels())
+    assert outcome.error == "there are no fixed views of these images"
+
+
 def test_mixed_labels_are_learnt_as_those_of_a_probe():
     labels = draw(1, 3, images=40)[1]
     mixed = train("mixed_labels", probe_labels=labels)
@@ -207,10 +244,13 @@ def test_mixed_labels_are_learnt_as_those_of_a_probe():
 
 @pytest.mark.parametrize(
     "objective",
-    ["distill", "distill_fixmatch", "distill_decoupled", "distill_standardized", "mixed_labels"],
+    [
+        *("distill", "distill_fixmatch", "distill_decoupled", "distill_standardized"),
+        *("distill_views", "mixed_labels"),
+    ],
 )
 def test_every_objective_passes_as_many_images_a_step(objective):
-    lessons = {"pseudo_labels": pseudo_labels()}
+    lessons = {"pseudo_labels": pseudo_labels(images=3 * 40)}
     if objective == "mixed_labels":
         lessons = {"probe_labels": draw(1, 3, images=40)[1]}
     model, seen = build_model("convnet_tiny", 3, seed=5), []

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import PaddedCrop
 from distillweighted.networks.classifier import build_model
@@ -66,9 +67,9 @@ class StoppedBatches(TargetBatches):
 
 def plan(recipe, objective, architecture, bad=False):
     pseudo = None
-    if objective == "distill":
+    if objective.startswith("distill"):
         generator = torch.Generator().manual_seed(1)
-        parts = [torch.randn(40, c, generator=generator).softmax(dim=1) for c in (4, 2)]
+        parts = [torch.randn(3 * 40, c, generator=generator).softmax(dim=1) for c in (4, 2)]
         pseudo = PseudoLabels(torch.cat(parts, dim=1), (4, 2), np.array([0.7, 0.3]), ("a", "b"))
         if bad:
             pseudo.probabilities[:, 0] = torch.nan
@@ -83,14 +84,16 @@ def cohort():
         plan("bad", "distill", "convnet_tiny", bad=True),
         plan("transfer", "transfer", "resnet18_tiny"),
         plan("fixmatch", "fixmatch", "alexnet_tiny"),
+        plan("views", "distill_views", "convnet_tiny"),
     ]
 
 
 def train(checkpoint=None, **stop):
     """Train the cohort; stops in a step and by a signal that are asked for."""
-    labeled = np.arange(12)
+    labeled, view = np.arange(12), PaddedCrop(2)
+    stop["fixed"] = FixedViews(IMAGES, view, 3, target="fruit")
     batches = StoppedBatches(
-        IMAGES, labeled, labeled % 3, np.arange(12, 40), view=PaddedCrop(2), seed=0, **stop
+        IMAGES, labeled, labeled % 3, np.arange(12, 40), view=view, seed=0, **stop
     )
     outcomes = train_students(
         cohort(), batches, SETTINGS, seed=0, device=CPU, checkpoint=checkpoint

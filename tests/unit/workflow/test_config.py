@@ -306,6 +306,19 @@ BAD = {
         {"sources.0.from": "banc"},
         ["sources.0.from: unknown origin 'banc'; did you mean 'bank'? (allowed: arrays, bank, "],
     ),
+    "answers where views are asked about": (
+        {
+            "sources": [
+                {"from": "trained", "architectures": ["alexnet_tiny"], "tasks": ["latin"]},
+                {"from": "arrays", "file": "answers.npz", "target": "cyrillic"},
+            ],
+            "methods.distill_views": True,
+        },
+        [
+            "sources.1.from: arrays has answers for the images as they are, and "
+            "methods.distill_views asks sources about augmented views (allowed: other sources, or "
+        ],
+    ),
     "keys of another origin": (
         {"sources.0.from": "torchvision"},
         [

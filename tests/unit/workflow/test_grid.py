@@ -30,7 +30,7 @@ PAPER_ARCHITECTURES = ["alexnet", "googlenet", "resnet18", "resnet50"]
 BANK = {"from": "bank", "multi_label_outputs": "softmax"}
 CONTROLS = ["pass_through", "labeled_batch", "random_head", "shuffled_labels", "oracle_selection"]
 FURTHER = ["distill_prototypes", "distill_features", "distill_fixmatch", "distill_decoupled"]
-FURTHER += ["distill_standardized", "probe_ensemble"]
+FURTHER += ["distill_standardized", "distill_views", "probe_ensemble"]
 LABELS = {"label_fraction": 0.2, "other_label_fractions": []}
 
 

@@ -9,6 +9,7 @@ import pytest
 from distillweighted.methods import METHOD_ORDER, METHODS
 from distillweighted.similarity.metrics.registry import METRICS
 from distillweighted.similarity.weighting import WEIGHTINGS
+from distillweighted.sources.jobs import ViewsJob
 from distillweighted.sources.origins.registry import ORIGINS
 from distillweighted.tasks.registry import list_tasks
 from distillweighted.training.cohort_job import CohortJob
@@ -116,6 +117,54 @@ def test_a_record_goes_out_as_plain_values_and_comes_back(paper, demo):
     # The starts of students train longer than sources.
     assert source.settings == SourceSettings(600, *(source.settings.batch_size, 0.004, 0.01))
     assert demo.jobs.source("alexnet_tiny_latin").settings.steps == 300
+
+
+def test_what_is_told_of_fixed_views():
+    config = {
+        "name": "viewed",
+        "targets": ["lesions_b"],
+        "sources": [
+            {"from": "trained", "architectures": ["alexnet_tiny"], "tasks": ["latin", "textures_a"]}
+        ],
+        "training": {"crop_padding": 3, "cohort": 4},
+    }
+    plain = Run.of(config)
+    run = Run.of({**config, "methods": {"distill_views": True}, "inference": {"views": 5}})
+    job = run.jobs.views("lesions_b", "alexnet_tiny_latin", 5)
+    assert (job.count, job.seen) == (5, {"kind": "padded_crop", "padding": 3})
+    assert job.inference == run.jobs.inference("lesions_b", "alexnet_tiny_latin")
+    assert ViewsJob.of(job.as_params()) == job
+    # Its cohort is told how many views there are; those of others do not know of any.
+    row = run.student("lesions_b", "distill_views-p12", "0")
+    viewed = run.cohort("lesions_b", "0", row.cohort)
+    assert CohortJob.of(viewed.as_params()) == viewed and viewed.views == 5
+    (member,) = (s for s in viewed.students if s.recipe == row.recipe.name)
+    assert (member.objective, member.head) == ("distill_views", None)
+    assert member.weights == "results/viewed/weights/lesions_b/seed0/distill_views-p12.csv"
+    names = {student.cohort for student in run.students} - {row.cohort}
+    assert "distill_single-0" in names
+    for cohort in names:
+        assert "views" not in run.cohort("lesions_b", "0", cohort).as_params()
+    # The files that it learns from are inputs of it alone.
+    files = [
+        f"results/viewed/inference/lesions_b/views5/alexnet_tiny_{task}.safetensors"
+        for task in ("latin", "textures_a")
+    ]
+    assert run.inputs([row])["views"] == run.products.view_files == files
+    other = run.student("lesions_b", "distill_weighted-p12", "0")
+    assert run.inputs([other])["views"] == plain.products.view_files == []
+    # Of 1000 images, 50 kB each and each view; five times the time.
+    memory = run.resources.cohort_memory_mb([row]) - run.resources.cohort_memory_mb([other])
+    assert (
+        memory
+        == run.resources.views_memory_mb("lesions_b", 5)
+        - (run.resources.inference_memory_mb("lesions_b"))
+        == 250
+    )
+    resources = run.resources
+    minutes = resources.views_minutes("lesions_b", 5, 40)
+    assert minutes == resources.inference_minutes("lesions_b", 200)
+    assert "distill_views" in run.deployable and "distill_views" not in plain.deployable
 
 
 def test_every_field_of_a_record_is_explained():

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.normalization import normalize, to_device
 from distillweighted.batches.resident import ResidentImages, makes_parts, train_parts
 from distillweighted.batches.views import View, strong_augmentation
@@ -72,7 +73,8 @@ class _Batch(NamedTuple):
     """Their rows, int [size]."""
 
     known: Tensor
-    """Their labels, or for unlabelled ones their rows [size], where networks train."""
+    """Their labels, or for unlabelled ones their rows or the places of their views [size], where
+    networks train."""
 
 
 AHEAD = 2
@@ -156,6 +158,7 @@ class TargetBatches:
         unlabeled: Rows to distil on, int [u].
         view: How images become batches.
         seed: Seed of order and crops.
+        fixed: Views of the images that are drawn already, where students learn from such.
     """
 
     def __init__(
@@ -167,7 +170,9 @@ class TargetBatches:
         *,
         view: View,
         seed: int,
+        fixed: FixedViews | None = None,
     ):
+        self._fixed = fixed
         self._images, self._labels = as_pool(images), torch.from_numpy(np.array(labels))
         self._rows = {"labeled": np.asarray(labeled), "unlabeled": np.asarray(unlabeled)}
         self._resident: ResidentImages | None = None
@@ -225,6 +230,20 @@ class TargetBatches:
         batch = self._batch("unlabeled", size)
         return batch.images, batch.known
 
+    def unlabeled_fixed(self, size: int) -> tuple[Tensor, Tensor]:
+        """The images of `unlabeled(size)`, each in one of its fixed views, drawn at random.
+
+        Returns:
+            uint8 [size, 3, h, w], and the places of these views among all (`FixedViews.places`).
+
+        Raises:
+            ValueError: Where no views were drawn.
+        """
+        if self._fixed is None:
+            raise ValueError("there are no fixed views of these images")
+        batch = self._batch("fixed", size)
+        return batch.images, batch.known
+
     def unlabeled_strong(self, size: int, step: int) -> Tensor:
         """The strong views of the images of `unlabeled(size)`, uint8 [size, 3, h, w]."""
         key = ("strong", size)
@@ -278,13 +297,17 @@ class TargetBatches:
     def _stream(self, kind: str, size: int) -> _BatchStream:
         key = (kind, size)
         if key not in self._streams:
-            order_seed = derive_seed(self._seed, kind, size, "order")
+            # Fixed views are of the same images as others: students of both are compared in pairs.
+            of, make = kind, functools.partial(self._make, kind)
+            if kind == "fixed":
+                of, make = "unlabeled", self._make_fixed
+            order_seed = derive_seed(self._seed, of, size, "order")
             crop_seed = derive_seed(self._seed, kind, size, "crop")
-            positions = np.arange(len(self._rows[kind]))
+            positions = np.arange(len(self._rows[of]))
             self._streams[key] = _BatchStream(
                 IndexStream(positions, size, seed=order_seed),
                 np.random.Generator(np.random.PCG64(crop_seed)),
-                functools.partial(self._make, kind),
+                make,
             )
         return self._streams[key]
 
@@ -300,7 +323,16 @@ class TargetBatches:
         if self._resident is not None:
             images = train_parts(self._view, self._resident, rows, crops)
         else:
-            images = self._view.train(self._images, rows, crops)
-            if self._device.type == "cuda":
-                images = images.pin_memory()
+            images = self._pinned(self._view.train(self._images, rows, crops))
         return _Batch(images, rows, to_device(known, self._device))
+
+    def _make_fixed(self, positions: np.ndarray, numbers: np.random.Generator) -> _Batch:
+        rows = self._rows["unlabeled"][positions]
+        drawn = numbers.integers(len(self._fixed), size=len(rows))
+        # Not by a GPU, whose bytes may differ by one from those that the sources saw.
+        images = self._pinned(self._fixed.show(rows, drawn))
+        places = torch.from_numpy(self._fixed.places(rows, drawn))
+        return _Batch(images, rows, to_device(places, self._device))
+
+    def _pinned(self, images: Tensor) -> Tensor:
+        return images.pin_memory() if self._device.type == "cuda" else images

@@ -29,7 +29,13 @@ class View(Protocol):
     """Turns rows of a pool into batches uint8 [n, 3, size, size]."""
 
     def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """Weakly augmented images."""
+        """Weakly augmented images: `drawn` of what `draws` gives."""
+
+    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """What says how n images are augmented, a row [d] an image; d is 0 where none is."""
+
+    def drawn(self, images: Pool, rows: np.ndarray, draws: np.ndarray) -> Tensor:
+        """The images of rows [n], each augmented as its row of `draws` [n, d] says."""
 
     def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
         """Images without augmentation, for inference and evaluation."""
@@ -61,7 +67,13 @@ class PaddedCrop:
     padding: int
 
     def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        return random_crop(_fixed(images, rows), self.padding, rng)
+        return self.drawn(images, rows, self.draws(len(rows), rng))
+
+    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return random_shifts(n, self.padding, rng)
+
+    def drawn(self, images: Pool, rows: np.ndarray, draws: np.ndarray) -> Tensor:
+        return shifted(_fixed(images, rows), self.padding, draws)
 
     def plain(self, images: Pool, rows: np.ndarray) -> Tensor:
         return _fixed(images, rows)
@@ -83,12 +95,25 @@ def random_crop(images: Tensor, padding: int, rng: np.random.Generator) -> Tenso
         padding: Largest shift in pixels; 0 leaves the images as they are.
         rng: Draws one shift an image.
     """
+    return shifted(images, padding, random_shifts(len(images), padding, rng))
+
+
+def random_shifts(n: int, padding: int, rng: np.random.Generator) -> np.ndarray:
+    """A random place in a border of `padding` pixels for each of n images: top and left, int
+    [n, 2]; [n, 0], and nothing is drawn, where there is no border."""
+    if padding == 0:
+        return np.empty((n, 0), np.int64)
+    return rng.integers(0, 2 * padding + 1, (2, n)).T
+
+
+def shifted(images: Tensor, padding: int, places: np.ndarray) -> Tensor:
+    """Images uint8 [n, 3, h, w] with a mirrored border, cut out at `places` of `random_shifts`."""
     if padding == 0:
         return images
-    n, _, height, width = images.shape
+    _, _, height, width = images.shape
     pixels = images.permute(0, 2, 3, 1).numpy()
     padded = _mirrored(pixels, padding)
-    tops, lefts = rng.integers(0, 2 * padding + 1, (2, n)).tolist()
+    tops, lefts = places.T.tolist()
     cut = np.empty(pixels.shape, np.uint8)
     # One slice an image: to gather the pixels by their indices takes five times as long.
     for image, whole, top, left in zip(cut, padded, tops, lefts, strict=True):
@@ -136,10 +161,15 @@ class ResizedCrop:
     threads: int = 1
 
     def train(self, images: Pool, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        return self.drawn(images, rows, self.draws(len(rows), rng))
+
+    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return np.empty((n, 0)) if self.parity and self.whole else rng.random((n, 5))
+
+    def drawn(self, images: Pool, rows: np.ndarray, draws: np.ndarray) -> Tensor:
         if self.parity and self.whole:
             return self.plain(images, rows)
-        draws = rng.random((len(rows), 5)).tolist()
-        jobs = list(zip(rows.tolist(), draws, strict=True))
+        jobs = list(zip(rows.tolist(), draws.tolist(), strict=True))
         return self._stack(lambda job: self._random_part(images, *job), jobs)
 
     def plain(self, images: Pool, rows: np.ndarray) -> Tensor:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from distillweighted.batches.forward import FAILURES
-from distillweighted.batches.views import make_view
+from distillweighted.batches.views import View, make_view
 from distillweighted.files.checksums import fingerprint_files
 from distillweighted.files.scratch import scratch_copy
 from distillweighted.files.tables import read_facts
 from distillweighted.seeds import derive_seed
-from distillweighted.sources.inference import read_text_embeddings
+from distillweighted.sources.inference import read_text_embeddings, whole_input
 from distillweighted.sources.jobs import InferenceJob
 from distillweighted.sources.model import NEED_CLUSTERS
 from distillweighted.sources.origins.registry import ORIGINS
@@ -42,6 +42,21 @@ class Target:
         self._read: dict[str, Path] = {}
         self._pools: dict[str, Pool] = {}
         self._checksums: dict[Path, bytes] = {}
+
+    whole = False
+    """Whether transforms of sources' own only resize these images (`inference.whole_input`)."""
+
+    def view(self, job: InferenceJob, threads: int) -> View | None:
+        """How an image becomes what a source sees; None for its own transform."""
+        return None if job.view is None else make_view(job.view, threads=threads)
+
+    def names(self, pool: str) -> list[str]:
+        """The names of a pool's images."""
+        return read_image_names(self.index, pool)
+
+    def stored_side(self) -> int | None:
+        """The longest shorter side of the stored images; None where they are not shown so."""
+        return max(min(row.height, row.width) for row in read_index(self.index, "train"))
 
     def pools(self, job: InferenceJob) -> dict[str, Pool]:
         """The pools of images that a job asks about."""
@@ -92,22 +107,27 @@ def answers(
         job = jobs[next(iter(sources))]
         try:
             pools = target.pools(job)
-            side = max(min(row.height, row.width) for row in read_index(target.index, "train"))
+            side = target.stored_side()
         except FAILURES as error:  # of the images, which is the same for all
             yield from dict.fromkeys(sources, error).items()
             continue
-        view = None if job.view is None else make_view(job.view, threads=threads)
         yield from ask(
-            sources, pools, device=job.device, view=view, stored_side=side, threads=threads
+            sources,
+            pools,
+            device=job.device,
+            view=target.view(job, threads),
+            whole=target.whole,
+            stored_side=side,
+            threads=threads,
         )
 
 
 def _outside(job: InferenceJob, own: Files, target: Target, threads: int) -> Answers:
     facts, outputs = read_facts(own["facts"], ("source",)), ORIGINS[job.origin].outputs
+    if target.whole:
+        facts = {**facts, "input": whole_input(facts["input"])}
     return {
-        pool: outputs(
-            own["model"], job, facts, images, read_image_names(target.index, pool), threads=threads
-        )
+        pool: outputs(own["model"], job, facts, images, target.names(pool), threads=threads)
         for pool, images in target.pools(job).items()
     }
 

@@ -26,6 +26,14 @@ def model_input(meta: Mapping) -> dict:
     return dict(meta.get("input") or own)
 
 
+def whole_input(seen: Mapping) -> dict:
+    """A model's own transform for square images of which nothing may be cut off: resized alone.
+
+    What an augmented view shows was chosen already; a student sees it to its borders.
+    """
+    return {**seen, "shorter_side": seen["size"]}
+
+
 def source_outputs(
     model: Classifier,
     images: Pool | np.ndarray,

@@ -104,6 +104,24 @@ class InferenceJob(Job):
 
 
 @dataclass(frozen=True)
+class ViewsJob(Job):
+    """What a job that asks a source about fixed views of a target's images is told."""
+
+    inference: InferenceJob
+    """How it is asked about the images as they are."""
+
+    count: int
+    """How many views of each image."""
+
+    seen: Mapping[str, Any]
+    """How students see images: arguments of `batches.views.make_view`."""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        return super().of({**params, "inference": InferenceJob.of(params["inference"])})
+
+
+@dataclass(frozen=True)
 class FetchJob(Job):
     """What a job that downloads what a run needs is told."""
 

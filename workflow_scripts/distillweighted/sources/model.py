@@ -14,6 +14,9 @@ whose text embeddings are given."""
 NEED_CLUSTERS = ("kmeans", "prototypes", "features")
 """The heads for which inference stores k-means pseudo-labels, so that every source has some."""
 
+NEED_FEATURES = ("prototypes", "features")
+"""The heads for which training reads features, not pseudo-labels alone."""
+
 
 @dataclass(frozen=True)
 class Model:

@@ -23,7 +23,13 @@ from distillweighted.batches.views import AS_STORED, View, make_view
 from distillweighted.files.tensors import read_facts_of
 from distillweighted.networks.devices import choose_device
 from distillweighted.networks.model_files import load_model
-from distillweighted.sources.inference import by_name, model_input, network_of, side_by_side
+from distillweighted.sources.inference import (
+    by_name,
+    model_input,
+    network_of,
+    side_by_side,
+    whole_input,
+)
 from distillweighted.tasks.pools import Pool
 
 log = logging.getLogger(__name__)
@@ -98,6 +104,7 @@ def ask(
     *,
     device: str,
     view: View | None = AS_STORED,
+    whole: bool = False,
     stored_side: int | None = None,
     threads: int = 1,
 ) -> Iterator[tuple[str, Answers | Exception]]:
@@ -108,6 +115,7 @@ def ask(
         pools: The images by pool; an array is uint8 [n, h, w, 3].
         device: auto, cpu or cuda.
         view: How an image becomes what they see; None for the transform that each one's file says.
+        whole: Whether the transforms that their files say only resize (`inference.whole_input`).
         stored_side: The longest shorter side of the images: a model whose own transform wants more
             pixels is said in the log.
         threads: CPU threads to resize with.
@@ -128,7 +136,7 @@ def ask(
         if size + sum(other.size for other in loaded) > MODEL_BYTES:
             yield from _each(_asked(loaded, pools))
         try:
-            one = _load(name, source, size, device, view, stored_side, threads)
+            one = _load(name, source, size, device, view, whole, stored_side, threads)
         except FAILURES as error:
             traceback.clear_frames(error.__traceback__)
             yield name, error
@@ -182,6 +190,7 @@ def _load(
     size: int,
     device: str,
     view: View | None,
+    whole: bool,
     stored_side: int | None,
     threads: int,
 ) -> _Loaded:
@@ -190,7 +199,7 @@ def _load(
     mean, std = source.statistics or (meta["mean"], meta["std"])
     chosen = choose_device(device)
     if view is None:
-        seen = model_input(meta)
+        seen = whole_input(model_input(meta)) if whole else model_input(meta)
         view = make_view({"kind": "model_input", **seen}, threads=threads)
         if stored_side is not None and stored_side < seen["shorter_side"]:
             log.warning(

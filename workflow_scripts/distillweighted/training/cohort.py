@@ -12,13 +12,14 @@ import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.forward import predict
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.batches.views import make_view
@@ -68,6 +69,9 @@ class CohortFiles:
 
     probe: Path | None = None
     """What a linear probe says of the target's images; None where no student learns it."""
+
+    views: Mapping[str, Path] = field(default_factory=dict)
+    """What each source says of fixed views of the images; empty where no student learns that."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,9 @@ class _Cohort:
             self._distilled_rows,
             view=self.view,
             seed=derive_seed(job.seed, job.target, "batches"),
+            fixed=None
+            if job.views is None
+            else FixedViews(self.images, self.view, job.views, target=job.target),
         )
 
     @property
@@ -229,7 +236,8 @@ class _Cohort:
             files.append(_file_of(initial, self.files.models, student))
         objective, lessons = OBJECTIVES[student.objective], []
         if objective.pseudo_labels:
-            files += [_file_of(source, self.files.inference, student) for source in sources]
+            asked = self.files.views if objective.views else self.files.inference
+            files += [_file_of(source, asked, student) for source in sources]
             # Stored pseudo-labels are what their file says, whatever head they are of.
             heads = self._heads(student, sources).items()
             if made_here := {name: head for name, head in heads if head not in STORED_HEADS}:
@@ -253,7 +261,8 @@ class _Cohort:
         objective, pseudo = OBJECTIVES[student.objective], None
         probe = self._probe()[0] if objective.probe_labels else None
         if objective.pseudo_labels:
-            taught = self._lessons(tuple(self._heads(student, sources).items()))
+            heads = tuple(self._heads(student, sources).items())
+            taught = self._lessons(heads, objective.views)
             weights, names = np.array(list(sources.values())), tuple(sources)
             if objective.mixed:
                 probe = taught.mixed(weights.tolist())
@@ -289,7 +298,7 @@ class _Cohort:
         """What each source of a student teaches it by."""
         return {source: student.head or self.job.heads[source] for source in sources}
 
-    def _read_lessons(self, heads: tuple[tuple[str, str], ...]) -> Lessons:
+    def _read_lessons(self, heads: tuple[tuple[str, str], ...], of_views: bool) -> Lessons:
         classroom = Classroom(
             len(self.images),
             self.rows.labeled,
@@ -300,6 +309,8 @@ class _Cohort:
             temperature=self.job.settings.temperature,
             feature_scale=self.job.feature_scale,
         )
+        if of_views:
+            return read_lessons(dict(heads), self.files.views, classroom, views=self.job.views)
         return read_lessons(dict(heads), self.files.inference, classroom)
 
     @property

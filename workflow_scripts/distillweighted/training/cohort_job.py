@@ -107,6 +107,17 @@ class CohortJob(Job):
     checkpoint: str
     """File in which the training is saved, so that it can go on after a kill."""
 
+    views: int | None = None
+    """How many fixed views of an image the sources were asked about; None where no student learns
+    from such."""
+
+    def as_params(self) -> dict[str, Any]:
+        params = super().as_params()
+        # A cohort that has nothing to do with views is not trained again because there are any.
+        if self.views is None:
+            del params["views"]
+        return params
+
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
         students = tuple(StudentJob(**student) for student in params["students"])

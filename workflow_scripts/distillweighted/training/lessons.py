@@ -21,7 +21,7 @@ from distillweighted.files.tensors import load_tensors
 from distillweighted.losses import label_information
 from distillweighted.seeds import derive_seed
 from distillweighted.similarity.linear_probe import fit_probe
-from distillweighted.sources.outputs import load_inference
+from distillweighted.sources.outputs import load_inference, load_views
 from distillweighted.sources.stand_ins import (
     prototype_pseudo_labels,
     random_pseudo_labels,
@@ -58,6 +58,20 @@ class Classroom:
     feature_scale: float = 1.0
     """A further factor of the loss on features."""
 
+    def of_views(self, count: int) -> Classroom:
+        """The same of so many fixed views of each image, in the order of `FixedViews.places`."""
+
+        def places(rows: np.ndarray) -> np.ndarray:
+            return np.concatenate([rows + k * self.num_images for k in range(count)])
+
+        return replace(
+            self,
+            num_images=count * self.num_images,
+            labeled_rows=places(self.labeled_rows),
+            labels=np.tile(self.labels, count),
+            distilled_rows=places(self.distilled_rows),
+        )
+
 
 @dataclass(frozen=True)
 class Lessons:
@@ -86,7 +100,11 @@ class Lessons:
 
 
 def read_lessons(
-    heads: Mapping[str, str], inference: Mapping[str, Path], classroom: Classroom
+    heads: Mapping[str, str],
+    inference: Mapping[str, Path],
+    classroom: Classroom,
+    *,
+    views: int | None = None,
 ) -> Lessons:
     """What some sources teach.
 
@@ -94,15 +112,20 @@ def read_lessons(
         heads: What each teaches by, by its name.
         inference: File of each source's outputs.
         classroom: The rest.
+        views: Where the files are of so many fixed views of each image, how many; the targets then
+            have a row a view.
 
     Raises:
-        ValueError: Where a file is damaged or of other images, or a source teaches nothing by its
-            head; says which and why.
+        ValueError: Where a file is damaged or of other images or views, or a source teaches nothing
+            by its head; says which and why.
     """
-    lessons = []
+    lessons, num_images = [], classroom.num_images
+    if views is not None:
+        classroom = classroom.of_views(views)
     for source, head in heads.items():
-        outputs = load_inference(inference[source])
-        _check_rows(inference[source], outputs["pseudo_labels"], classroom.num_images)
+        path = inference[source]
+        outputs = load_inference(path) if views is None else load_views(path, views)
+        _check_rows(path, outputs["pseudo_labels"], num_images, views)
         try:
             own = replace(classroom, seed=derive_seed(classroom.seed, source))
             # A shuffle is the same for all sources: all see the same other image. So are the folds
@@ -184,9 +207,10 @@ def read_probe_labels(
     return torch.from_numpy(labels), (facts["source"],) if facts.get("source") else ()
 
 
-def _check_rows(path: Path, values: np.ndarray, num_images: int) -> None:
-    if len(values) != num_images:
-        raise ValueError(f"{path} holds {len(values)} rows for {num_images} images")
+def _check_rows(path: Path, values: np.ndarray, num_images: int, views: int | None = None) -> None:
+    if len(values) != num_images * (views or 1):
+        what = f"{num_images} images" + ("" if views is None else f" in {views} views")
+        raise ValueError(f"{path} holds {len(values)} rows for {what}")
 
 
 def _prototypes(features: np.ndarray, classroom: Classroom) -> np.ndarray:

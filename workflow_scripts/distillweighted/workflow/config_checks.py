@@ -49,6 +49,7 @@ from distillweighted.workflow.size_checks import (
     pool_problems,
     probe_problems,
 )
+from distillweighted.workflow.view_checks import view_problems
 from distillweighted.workflow.weighting_checks import (
     exponent_problems,
     other_k_problems,
@@ -327,5 +328,6 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("probe targets", probe_problems),
     ("training embedded targets", label_problems),
     ("training methods baselines controls sources", batch_problems),
+    ("methods baselines controls sources", view_problems),
 )
 """The checks, each after the top-level keys that it reads."""

@@ -26,8 +26,8 @@ NEAREST, EQUAL = "distill_nearest", "distill_equal"
 DEPLOYABLE = (
     *("in_transfer", "in_fixmatch", "probe_labels", NEAREST, EQUAL, "distill_weighted"),
     *("distill_auto_p", "distill_prototypes", "distill_features", "distill_fixmatch"),
-    *("distill_decoupled", "distill_standardized", "probe_ensemble", "distill_inverse"),
-    "finetune_selected_source",
+    *("distill_decoupled", "distill_standardized", "distill_views", "probe_ensemble"),
+    *("distill_inverse", "finetune_selected_source"),
 )
 """Methods that have one student a seed, in the order of the comparison."""
 

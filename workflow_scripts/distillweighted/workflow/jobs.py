@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillweighted.similarity.ensembles import is_ensemble
 from distillweighted.similarity.jobs import ProbeJob, RankingJob, ScoreJob, WeightsJob
 from distillweighted.similarity.metrics.registry import METRICS
-from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob
+from distillweighted.sources.jobs import FetchJob, InferenceJob, LoadJob, ViewsJob
 from distillweighted.tasks.jobs import GenerationJob, OwnPreparationJob, PreparationJob, SplitJob
 from distillweighted.tasks.own.scan import scan_own_task
 from distillweighted.training.choice import Candidate, ChoiceJob
@@ -133,6 +133,13 @@ class Jobs:
             settings=model.settings,
         )
 
+    def views(self, target: str, source: str, count: int) -> ViewsJob:
+        """What the job that asks a source about fixed views of a target's images is told."""
+        seen = self.run.tasks[target].view(self.run.config)
+        # Students learn from training images alone.
+        asked = replace(self.inference(target, source), test_images=False)
+        return ViewsJob(asked, count, seen)
+
     def scores(self, target: str, replicate: str) -> ScoreJob:
         """What the job that scores a target's sources is told."""
         similarity = self.run.config["similarity"]
@@ -206,6 +213,7 @@ class Jobs:
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
             ),
+            views=self.run.views(students),
         )
 
     def choice(self, target: str, replicate: str) -> ChoiceJob:

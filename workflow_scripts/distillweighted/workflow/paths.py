@@ -43,6 +43,14 @@ class Paths:
         """The folder of what a cohort of sources says of a target's images."""
         return f"{self.results}/inference/{target}/.cohorts/{cohort}"
 
+    def views(self, target: str, count: int, source: str) -> str:
+        """What a source says of so many fixed views of each of a target's images."""
+        return f"{self.results}/inference/{target}/views{count}/{source}.safetensors"
+
+    def asked_views(self, target: str, count: int, cohort: str) -> str:
+        """The folder of what a cohort of sources says of them."""
+        return f"{self.results}/inference/{target}/views{count}/.cohorts/{cohort}"
+
     def similarity(self, target: str, replicate: str) -> str:
         """The scores of a target's sources."""
         return f"{self.results}/similarity/{target}/seed{replicate}.csv"

@@ -200,6 +200,12 @@ class Products:
         ]
 
     @cached_property
+    def view_files(self) -> list[str]:
+        """What sources say of fixed views of images; none where no student learns from such."""
+        of_targets = {s.target: s for s in self.run.students if self.run.views([s])}
+        return [path for student in of_targets.values() for path in self.run.view_files([student])]
+
+    @cached_property
     def cells(self) -> list[tuple[str, int, float | None]]:
         """Target, seed and label fraction (None where labels are given) of every labelled split."""
         tasks = self.run.tasks

@@ -22,13 +22,14 @@ class Resources:
     gpus: int = 0
     """GPUs that a job which trains or infers has."""
 
-    def memory_mb(self, task: str, at_once: int = 0, networks: int = 0) -> int:
+    def memory_mb(self, task: str, at_once: int = 0, networks: int = 0, views: int = 0) -> int:
         """Memory of a job over a task's images, of which networks see some at once.
 
         Two engines and torch take 1500 MB; the outputs of sources 50 kB an image; ResNet-50, the
-        largest network, 80 MB for an image that it is trained on, and 400 MB for itself.
+        largest network, 80 MB for an image that it is trained on, and 400 MB for itself. Outputs
+        for fixed views of the images take as much a view.
         """
-        outputs = 0.05 * self._sizes(task)["train_images"]
+        outputs = 0.05 * (1 + views) * self._sizes(task)["train_images"]
         return round(1500 + outputs + self._share(task) * (80 * at_once + 400 * networks))
 
     def minutes(self, task: str, images: int) -> int:
@@ -70,6 +71,14 @@ class Resources:
         """Time to run some sources over a target's images."""
         return self.minutes(target, sources * self._sizes(target)["train_images"])
 
+    def views_memory_mb(self, target: str, views: int) -> int:
+        """Memory to run a source over fixed views of a target's images."""
+        return self.memory_mb(target, at_once=64, networks=1, views=views)
+
+    def views_minutes(self, target: str, views: int, sources: int = 1) -> int:
+        """Time to run some sources over fixed views of a target's images."""
+        return self.minutes(target, views * sources * self._sizes(target)["train_images"])
+
     def scoring_memory_mb(self, target: str) -> int:
         """Memory to score a target's sources."""
         probes = 0.05 * self.run.config["probe"]["size"] * len(self.run.admissible(target))
@@ -86,7 +95,8 @@ class Resources:
     def cohort_memory_mb(self, students: Sequence[PlannedStudent]) -> int:
         """Memory to train the students of a cohort."""
         at_once = self.run.student_settings.images_per_step
-        return self.memory_mb(students[0].target, at_once, networks=len(students))
+        views = self.run.views(students) or 0
+        return self.memory_mb(students[0].target, at_once, networks=len(students), views=views)
 
     def cohort_minutes(self, students: Sequence[PlannedStudent]) -> int:
         """Time to train the students of a cohort, which take their steps in turn, and to test

@@ -318,6 +318,19 @@ class Run:
         """Whether any of some students learns the labels of a linear probe."""
         return any(OBJECTIVES[s.recipe.facts.objective].probe_labels for s in students)
 
+    def views(self, students: Iterable[PlannedStudent]) -> int | None:
+        """How many fixed views of an image some students learn from; None where none does."""
+        learn = any(OBJECTIVES[s.recipe.facts.objective].views for s in students)
+        return self.config["inference"]["views"] if learn else None
+
+    def view_files(self, students: Iterable[PlannedStudent]) -> list[str]:
+        """What sources say of the fixed views that some students of one target learn from."""
+        learning = [s for s in students if self.views([s])]
+        return [
+            self.paths.views(learning[0].target, self.views(learning), name)
+            for name in self.used_sources(learning)
+        ]
+
     def heads(self, students: Sequence[PlannedStudent]) -> dict[str, str]:
         """What each source that some students may be distilled from teaches by, by name."""
         used = self.used_sources(students)
@@ -337,6 +350,7 @@ class Run:
             "labeled": paths.labeled(target, replicate),
             "inference": [paths.inference(target, name) for name in self.used_sources(students)],
             "models": [paths.model(name) for name in self.used_models(students)],
+            "views": self.view_files(students),
             "probe": [paths.probe(target, replicate)] if self.learns_probe(students) else [],
             "weights": sorted({path for path in files if path is not None}),
             "choices": sorted(choices),

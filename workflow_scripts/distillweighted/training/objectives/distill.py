@@ -43,6 +43,8 @@ def distillation_step(
     student: StudentInTraining,
     batches: TargetBatches,
     distillation: Callable[[Tensor, Tensor], Tensor],
+    *,
+    unlabeled: Callable[[int], tuple[Tensor, Tensor]] | None = None,
 ) -> dict[str, Tensor]:
     """One step of eq. 4, whatever stands for the sum over sources.
 
@@ -50,12 +52,14 @@ def distillation_step(
         student: The student.
         batches: This step's batches.
         distillation: That sum, of the logits of all heads [B, sum C_s] and their targets.
+        unlabeled: Gives the images to distil on and their rows among the targets, given how many;
+            by default those of the batches.
     """
     settings = student.settings
     images, labels = batches.labeled(settings.labeled_batch)
-    unlabeled, rows = batches.unlabeled(settings.unlabeled_batch)
-    features = student.model.backbone(student.inputs(batches, images, unlabeled))
-    on_labeled, on_unlabeled = features.split([len(images), len(unlabeled)])
+    distilled_on, rows = (unlabeled or batches.unlabeled)(settings.unlabeled_batch)
+    features = student.model.backbone(student.inputs(batches, images, distilled_on))
+    on_labeled, on_unlabeled = features.split([len(images), len(distilled_on)])
     labeled = losses.labeled_loss(student.model.head(on_labeled), labels.to(student.device))
     distilled = distillation(student.heads(on_unlabeled), student.lessons(rows))
     loss = losses.single_source_loss(labeled, distilled, settings.lam)

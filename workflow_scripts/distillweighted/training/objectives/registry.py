@@ -40,6 +40,9 @@ class Objective:
     probe_labels: bool = False
     """Whether it learns the probabilities of a linear probe on a source's features."""
 
+    views: bool = False
+    """Whether it learns what sources say of fixed views of the images, not of the images."""
+
     divisor: int = 1
     """What the number of a step's images must be a multiple of."""
 
@@ -93,6 +96,13 @@ OBJECTIVES: dict[str, Objective] = {
             "eq. 4 with standardised logits (Sun et al. 2024) in eq. 3",
             pseudo_labels=True,
             lam=True,
+        ),
+        Objective(
+            "distill_views",
+            "eq. 4 on views that the sources were asked about (Beyer et al. 2022)",
+            pseudo_labels=True,
+            lam=True,
+            views=True,
         ),
     )
 }

@@ -6,7 +6,7 @@ CORES ?= all
 DEVICE ?= cpu
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources tuning mini-paper beyond paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper beyond validated-p paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -44,6 +44,10 @@ beyond: $(VENV)/.installed  ## metrics, objectives and choices of weights that t
 	@$(BIN)/python -m distillweighted show results/beyond/tables/table1_accuracy.csv
 	@echo; cat results/beyond/tables/all_methods.md
 	@echo "Report: results/beyond/report.html"
+
+validated-p: $(VENV)/.installed  ## p chosen on validation images, against the other ways to choose it
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/validated_p.yaml
+	@cat results/validated_p/tables/choice_of_weights.md
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources tuning mini-paper beyond paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper beyond growth-sources growth-labels paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -43,6 +43,16 @@ beyond: $(VENV)/.installed  ## metrics, objectives and choices of weights that t
 	@$(BIN)/python -m distillweighted show results/beyond/tables/table1_accuracy.csv
 	@echo; cat results/beyond/tables/all_methods.md
 	@echo "Report: results/beyond/report.html"
+
+growth-sources: $(VENV)/.installed  ## accuracy and cost against the number of sources, 1 to 105
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_sources.yaml -- growth_sources
+	@cat results/growth_sources/tables/growth_sources.md
+	@echo "Figure: results/growth_sources/figures/growth_sources.png"
+
+growth-labels: $(VENV)/.installed  ## accuracy against the share of labelled images, 1% to 90%
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_labels.yaml -- growth_labels
+	@cat results/growth_labels/tables/growth_labels.md
+	@echo "Figure: results/growth_labels/figures/growth_labels.png"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files

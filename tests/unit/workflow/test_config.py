@@ -286,6 +286,13 @@ BAD = {
             "methods.distill_top_k.2: 9 is all of the 4 sources of target 'cyrillic', or more",
         ],
     ),
+    "sizes of all sources": (
+        {"methods.distill_subset_sizes": [1, 4]},
+        [
+            "methods.distill_subset_sizes.1: 4 is all of the 4 sources of target 'cyrillic', or "
+            "more, which distill_weighted weights (allowed: a whole number from 1 to 3)",
+        ],
+    ),
     "k that is kept": (
         {"methods.distill_top_k": [2], "similarity.weighting.keep": 2},
         ["methods.distill_top_k.0: 2 is similarity.weighting.keep, so that"],

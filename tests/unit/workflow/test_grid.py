@@ -52,6 +52,7 @@ def make_config(**changes: Any) -> dict[str, Any]:
             **dict.fromkeys(FURTHER, False),
             "distill_auto_p": False,
             "distill_top_k": [],
+            "distill_subset_sizes": [],
             "default_p": 12.0,
         },
         "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
@@ -145,6 +146,7 @@ def test_methods_and_baselines_can_be_switched_off() -> None:
             **dict.fromkeys(FURTHER, False),
             "distill_auto_p": False,
             "distill_top_k": [],
+            "distill_subset_sizes": [],
             "distill_single_seeds": None,
             "default_p": 12.0,
         },
@@ -330,6 +332,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             **{name: draw(st.booleans()) for name in FURTHER},
             "distill_auto_p": draw(st.booleans()),
             "distill_top_k": draw(st.lists(st.integers(2, 9), max_size=2, unique=True)),
+            "distill_subset_sizes": draw(st.lists(st.integers(1, 9), max_size=2, unique=True)),
             "default_p": draw(EXPONENTS),
         },
         "student": {
@@ -361,7 +364,7 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
     students = grid.student_grid(config)
     assert not students.duplicated(["target", "replicate", "recipe"]).any()
     # A recipe's name says all: no two recipes train the same thing either.
-    what = ["target", "replicate", "method", "p", "source", "draw", "keep", "student"]
+    what = ["target", "replicate", "method", "p", "source", "draw", "keep", "subset", "student"]
     lambdas = students["recipe"].str.extract("-lambda(.+)$")[0]
     assert not students.assign(lam=lambdas).duplicated([*what, "lam"]).any()
     singles = students[students["method"] == "distill_single"]
@@ -479,6 +482,25 @@ def test_choices_of_weights_are_asked_for_and_change_no_student() -> None:
     deployed = grid.deployable({**more, "choice": None})
     assert deployed["distill_auto_p"] == Recipe("distill_auto_p")
     assert "distill_top_k" not in deployed
+
+
+def test_random_subsets_are_asked_for_and_change_no_student() -> None:
+    config = make_config()
+    more = make_config(methods__distill_subset_sizes=[1, 4])
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"] == "distill_subset"]
+    assert_same_students(after.drop(added.index), before)
+    isic = added[added["target"] == "isic"]
+    # Of one source it is a single-source student, which is there.
+    assert isic[["recipe", "p", "subset"]].values.tolist() == [["distill_subset-n4", 12.0, 4]]
+    alone = make_config(methods__distill_subset_sizes=[1, 4], methods__distill_single=False)
+    assert [name for name in recipes_of(alone, "isic") if "subset" in name] == [
+        "distill_subset-n1",
+        "distill_subset-n4",
+    ]
+    stored = recipes.weight_recipes(more)
+    assert stored["distill_subset-n4"] == Recipe("distill_subset", p=12.0, subset=4)
+    assert "distill_subset" not in grid.deployable({**more, "choice": None})
 
 
 def test_controls_are_asked_for_one_by_one_and_change_no_student() -> None:

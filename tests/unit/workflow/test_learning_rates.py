@@ -33,6 +33,7 @@ def test_a_recipe_has_its_methods_rate_or_the_default():
         Recipe("control_shuffled_labels", p=12.0): 0.006,
         Recipe("distill_auto_p"): 0.006,
         Recipe("distill_top_k", keep=3): 0.006,
+        Recipe("distill_subset", p=12.0, subset=3): 0.006,
         Recipe("distill_inverse"): 0.01,
         Recipe("in_fixmatch", learning_rate=0.5): 0.5,
         Recipe("in_transfer", architecture="resnet18_tiny"): 0.004,

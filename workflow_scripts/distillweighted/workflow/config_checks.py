@@ -52,6 +52,7 @@ from distillweighted.workflow.size_checks import (
 from distillweighted.workflow.weighting_checks import (
     exponent_problems,
     other_k_problems,
+    subset_problems,
     top_k_problems,
 )
 
@@ -318,6 +319,7 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", other_k_problems),
     ("exclude targets sources methods similarity", top_k_problems),
+    ("exclude targets sources methods", subset_problems),
     (_GRID, _nothing_to_train),
     (_GRID, own_distillation_problems),
     ("training sources", rate_problems),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["target", "replicate", "seed", "label_fraction"]
-COLUMNS += ["recipe", "method", "p", "source", "draw", "keep", "student", "cohort"]
+COLUMNS += ["recipe", "method", "p", "source", "draw", "keep", "subset", "student", "cohort"]
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
     Returns:
         One row a student: target, replicate (its name), seed, label_fraction, recipe, method, p
         (NaN where it has none), source (of a single-source student, else None), draw (of random
-        weights, else -1), keep (of the nearest sources, else -1), student (the architecture that
-        is trained), cohort.
+        weights, else -1), keep (of the nearest sources, else -1), subset (size of a random one,
+        else -1), student (the architecture that is trained), cohort.
     """
     import pandas as pd
 
@@ -187,6 +187,7 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
             student.recipe.source,
             -1 if student.recipe.draw is None else student.recipe.draw,
             -1 if student.recipe.keep is None else student.recipe.keep,
+            -1 if student.recipe.subset is None else student.recipe.subset,
             student.architecture,
             student.cohort,
         )

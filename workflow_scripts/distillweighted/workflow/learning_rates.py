@@ -12,7 +12,7 @@ from distillweighted.sources.zoo import list_sources
 from distillweighted.workflow.problems import Problem, unknown_name
 from distillweighted.workflow.recipes import Recipe
 
-SHARING = ("distill_equal", "distill_auto_p", "distill_top_k")
+SHARING = ("distill_equal", "distill_auto_p", "distill_top_k", "distill_subset")
 """What has the learning rate of distill_weighted unless it has its own: these differ from its p in
 weights alone."""
 

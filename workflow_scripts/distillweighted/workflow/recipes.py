@@ -19,7 +19,7 @@ from distillweighted.sources.zoo import (
     baseline_architectures,
 )
 
-STORED = ("one", "default_p", "draws", "keeps")
+STORED = ("one", "default_p", "draws", "keeps", "subsets")
 """Variants whose weights are stored, where there are any, for just the recipes of the grid."""
 
 
@@ -47,6 +47,9 @@ class Recipe:
     keep: int | None = None
     """How many of the nearest sources it has, of equal weights."""
 
+    subset: int | None = None
+    """How many sources, drawn at random, it has (`subsets.drawn_sources`)."""
+
     architecture: str | None = None
     """The source architecture of a baseline; None for the student's."""
 
@@ -62,7 +65,9 @@ class Recipe:
     def name(self) -> str:
         """Its name in paths and tables."""
         name, variant = self.method, self.source or self.architecture
-        if self.p is not None:
+        if self.subset is not None:
+            name += f"-n{self.subset}"
+        elif self.p is not None:
             name += f"-p{format_p(self.p)}"
         elif self.draw is not None:
             name += f"-draw{self.draw}"
@@ -137,8 +142,8 @@ def methods_of(recipe: Recipe, default_p: float) -> list[str]:
         recipe: The recipe.
         default_p: The exponent of DistillWeighted.
     """
-    one_of_several = recipe.draw is not None or recipe.keep is not None or recipe.lam is not None
-    if one_of_several or recipe.facts.control is not None:
+    variant_of = (recipe.draw, recipe.keep, recipe.subset, recipe.lam)
+    if any(value is not None for value in variant_of) or recipe.facts.control is not None:
         return []
     if recipe.method != "distill_weighted":
         return [recipe.method]
@@ -210,6 +215,12 @@ def _variants(
         yield from (Recipe(method.name, draw=draw) for draw in range(wanted))
     elif method.variants == "keeps":
         yield from (Recipe(method.name, keep=k) for k in wanted)
+    elif method.variants == "subsets":
+        p = config["methods"]["default_p"]
+        for size in wanted:
+            # One source has all the weight: that student is among the singles already.
+            if not (size == 1 and single):
+                yield Recipe(method.name, p=p, subset=size)
     elif method.variants == "default_p":
         if wanted:
             yield Recipe(method.name, p=config["methods"]["default_p"])
@@ -218,6 +229,6 @@ def _variants(
 
 
 def asked(method: Method, config: Mapping[str, Any]) -> Any:
-    """What the configuration says of a method: whether, how often, or for which p or k."""
+    """What the configuration says of a method: whether, how often, or for which p, k or sizes."""
     section, key = method.switch.split(".")
     return config[section][key]

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources tuning mini-paper beyond growth-sources growth-labels paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper beyond growth-sources growth-labels growth-students paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -53,6 +53,11 @@ growth-labels: $(VENV)/.installed  ## accuracy against the share of labelled ima
 	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_labels.yaml -- growth_labels
 	@cat results/growth_labels/tables/growth_labels.md
 	@echo "Figure: results/growth_labels/figures/growth_labels.png"
+
+growth-students: $(VENV)/.installed  ## accuracy and cost against the student's size
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_students.yaml -- growth_students
+	@cat results/growth_students/tables/growth_students.md
+	@echo "Figure: results/growth_students/figures/growth_students.png"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files

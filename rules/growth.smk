@@ -1,4 +1,4 @@
-# How distillation grows: with its sources, its labels.
+# How distillation grows: with its sources, its labels, its student.
 
 
 # Only for a configuration with methods.distill_subset_sizes: a table, and a figure of the same name.
@@ -76,3 +76,39 @@ rule growth_labels:
         caption=RUN.products.caption,
     script:
         "../workflow_scripts/growth_labels.py"
+
+
+# Only for a configuration with student.other_architectures: a table, and a figure of the same name.
+rule growth_students:
+    input:
+        accuracy="<results>/tables/students_accuracy.csv",
+        nearest="<results>/tables/nearest.csv",
+    output:
+        RUN.paths.table_files("growth_students")[1:],
+        csv=report(
+            "<results>/tables/growth_students.csv",
+            caption="captions/growth_students.rst",
+            category="Tables",
+            labels={"item": "Size of the student", "shows": "accuracy and cost"},
+        ),
+        pdf="<results>/figures/growth_students.pdf",
+        png=report(
+            "<results>/figures/growth_students.png",
+            caption="captions/growth_students.rst",
+            category="Figures",
+            labels={"item": "Size of the student", "shows": "accuracy and cost"},
+        ),
+    log:
+        "<results>/logs/growth_students.log",
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        code=code_of("growth_students"),
+        default_p=config["methods"]["default_p"],
+        caption=RUN.products.caption,
+    script:
+        "../workflow_scripts/growth_students.py"

@@ -6,9 +6,14 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from distillweighted.analysis.figures.growth import draw_labels, draw_sources
+from distillweighted.analysis.figures.growth import draw_labels, draw_sources, draw_students
 from distillweighted.analysis.growth import growth, growth_columns, relative
-from distillweighted.analysis.growth_rows import by_labels, by_sources, cost_of_sources
+from distillweighted.analysis.growth_rows import (
+    by_labels,
+    by_sources,
+    by_students,
+    cost_of_sources,
+)
 
 NAN = math.nan
 
@@ -179,6 +184,45 @@ def test_growth_with_labels_by_hand():
     assert weighted["half_width_difference"].tolist() == pytest.approx(
         [half_width_of_two(15, 5), 0]
     )
+
+
+def sized():
+    """Two targets, one seed: transfer, p = 12 and p = inf of a small and a large student."""
+    rows = []
+    for student, end, gmacs, gain in (("small", "", 0.001, 2), ("large", "-large", 0.004, 5)):
+        for target, start in (("x", 50), ("y", 20)):
+            own = gmacs + 0.0001 * (target == "y")
+            for recipe, method, p, more in (
+                (f"in_transfer{end}", "in_transfer", NAN, 0),
+                (f"distill_weighted-p12{end}", "distill_weighted", 12, gain),
+                (f"distill_weighted-pinf{end}", "distill_weighted", math.inf, gain + 1),
+            ):
+                rows.append((target, recipe, method, p, student, own, start + more, 10 + more))
+    columns = ["target", "recipe", "method", "p", "student", "gmacs", "accuracy", "train_seconds"]
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.assign(seed=0, source=None, parameters=table["gmacs"] * 1e6)
+    table["balanced_accuracy"] = table["accuracy"]
+    return table, pd.DataFrame({"target": ["x", "y"], "seed": 0, "source": "a"})
+
+
+def test_growth_with_the_student_by_hand():
+    rows = by_students(*sized())
+    assert dict(zip(rows["student"], rows["mmacs"])) == pytest.approx(
+        {"small": 1.05, "large": 4.05}
+    )
+    assert dict(zip(rows["student"], rows["parameters"])) == {"small": 1050, "large": 4050}
+    assert set(rows["method"]) == {"in_transfer", "distill_nearest", "distill_weighted"}
+    assert (
+        rows["train_seconds"] == 10 + rows["accuracy"] - rows["target"].map({"x": 50, "y": 20})
+    ).all()
+    table = growth(rows, "mmacs")
+    mean = table[table["target"] == "mean"].set_index("method")["difference"]
+    assert mean["distill_weighted"].tolist() == [2, 5]
+    assert mean["distill_nearest"].tolist() == [3, 6]
+    table["train_seconds"] = 4.0
+    left, middle, right = draw_students(table).axes
+    assert [len(axes.containers) for axes in (left, middle, right)] == [3, 2, 3]
+    assert [text.get_text() for text in left.get_xticklabels()] == ["1.1", "4.1"]
 
 
 def test_the_figures_show_the_tables():

@@ -344,6 +344,17 @@ BAD = {
             "sources.0.tasks.0: unknown task 'latn'; did you mean 'latin'?",
         ],
     ),
+    "other students": (
+        {"student.other_architectures": ["convnet_tiny", "convnet_tiny_x3"]},
+        [
+            "student.other_architectures.0: 'convnet_tiny' is student.architecture",
+            "student.other_architectures.1: unknown architecture 'convnet_tiny_x3'; did you mean",
+        ],
+    ),
+    "other students from nowhere": (
+        {"student.other_architectures": ["convnet_tiny_x2"], "student.initialization": "random"},
+        ["student.other_architectures.0: these students start from a model of a task"],
+    ),
     "student": (
         {"student": {"architecture": "convnet", "initialization": "imagenets"}},
         [

@@ -55,7 +55,11 @@ def make_config(**changes: Any) -> dict[str, Any]:
             "distill_subset_sizes": [],
             "default_p": 12.0,
         },
-        "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
+        "student": {
+            "architecture": "mobilenetv3",
+            "initialization": "imagenet",
+            "other_architectures": [],
+        },
         "baselines": {
             "in_transfer": True,
             "in_fixmatch": True,
@@ -242,7 +246,8 @@ def test_every_label_fraction_is_a_replicate_of_every_seed() -> None:
 
 def test_a_student_may_start_from_its_nearest_source() -> None:
     config = make_config(
-        student={"architecture": "resnet50", "initialization": "nearest_source"},
+        student__architecture="resnet50",
+        student__initialization="nearest_source",
         baselines__in_transfer=False,
         baselines__in_fixmatch=False,
         baselines__source_architectures=[],
@@ -338,6 +343,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
         "student": {
             "architecture": draw(names(["mobilenetv3", *PAPER_ARCHITECTURES])),
             "initialization": draw(names(["imagenet", "random"])),
+            "other_architectures": draw(st.lists(names(["wide", "vast"]), unique=True)),
         },
         "baselines": {
             "in_transfer": draw(st.booleans()),
@@ -407,12 +413,16 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
         longer = copy.deepcopy(config)
         longer["methods"]["distill_weighted"].append(added)
         later = cohorts_of(longer)
-        # The default p may come with students for the effect of lambda.
-        if added != config["methods"]["default_p"]:
+        # The default p may come with students for the effect of lambda, and it and infinity with
+        # those of other architectures.
+        others = config["student"]["other_architectures"]
+        if added != config["methods"]["default_p"] and not (others and math.isinf(added)):
             assert {key: later[key] for key in cohorts} == cohorts
         trained = not (math.isinf(added) and config["methods"]["distill_single"])
         # The effect of lambda is that on the default p.
-        new = {r for _, _, r in set(later) - set(cohorts) if "-lambda" not in r}
+        new = {
+            r for _, _, r in set(later) - set(cohorts) if not re.search("-(lambda|wide|vast)", r)
+        }
         assert new == ({f"distill_weighted-p{recipes.format_p(added)}"} if trained else set())
 
 
@@ -501,6 +511,42 @@ def test_random_subsets_are_asked_for_and_change_no_student() -> None:
     stored = recipes.weight_recipes(more)
     assert stored["distill_subset-n4"] == Recipe("distill_subset", p=12.0, subset=4)
     assert "distill_subset" not in grid.deployable({**more, "choice": None})
+
+
+def test_students_of_other_architectures_are_asked_for_and_change_no_student() -> None:
+    config = make_config(methods__distill_single=False)
+    more = make_config(
+        methods__distill_single=False, student__other_architectures=["wide", "resnet18"]
+    )
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["student"] == "wide"]
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == [
+        "in_transfer-wide",
+        "distill_weighted-p12-wide",
+        "distill_weighted-pinf-wide",
+    ]
+    # This one's IN+Transfer is a baseline already.
+    resnet = after[(after["student"] == "resnet18") & (after["target"] == "isic")]
+    assert sorted(resnet["recipe"]) == [
+        "distill_weighted-p12-resnet18",
+        "distill_weighted-pinf-resnet18",
+        "finetune_selected_source-resnet18",
+        "in_transfer-resnet18",
+    ]
+    new = after[~after["recipe"].isin(before["recipe"])]
+    assert set(new["recipe"]) == {*isic["recipe"], *sorted(resnet["recipe"])[:2]}
+    assert_same_students(after.drop(new.index), before)
+    # They have the weights of the student's own recipes.
+    assert recipes.weight_recipes(more) == recipes.weight_recipes(config)
+    assert Recipe("distill_weighted", p=12.0, architecture="wide").weights_name == (
+        "distill_weighted-p12"
+    )
+    selected = Recipe("finetune_selected_source", architecture="resnet18")
+    assert selected.weights_name == "finetune_selected_source-resnet18"
+    assert grid.deployable({**more, "choice": None})["distill_weighted"] == Recipe(
+        "distill_weighted", p=12.0
+    )
 
 
 def test_controls_are_asked_for_one_by_one_and_change_no_student() -> None:

@@ -103,3 +103,28 @@ def test_growth_is_measured_against_transfer():
     assert several.products.growth.names == ["growth_sources", "growth_labels"]
     none = run_of(methods={"distill_subset_sizes": []}).products
     assert none.growth.names == [] and "growth_sources" not in none.tables
+
+
+def test_students_of_several_sizes():
+    run = run_of(
+        methods={"distill_weighted": [12, float("inf")], "distill_subset_sizes": []},
+        student={"other_architectures": ["convnet_tiny_x2"]},
+    )
+    growth = run.products.growth
+    assert growth.names == ["growth_students"] and "growth_students" in run.products.figures
+    assert growth.students == ["convnet_tiny", "convnet_tiny_x2"]
+    assert growth.student_recipes == [
+        "distill_weighted-p12-convnet_tiny_x2",
+        "distill_weighted-pinf-convnet_tiny_x2",
+    ]
+    row = run.student("digits", "distill_weighted-p12-convnet_tiny_x2", "7")
+    (told,) = [
+        s for s in run.cohort("digits", "7", row.cohort).students if s.recipe == row.recipe.name
+    ]
+    assert told.architecture == "convnet_tiny_x2"
+    assert told.initial == "convnet_tiny_x2_generalist" and told.initial in run.models
+    assert told.weights == "results/grows/weights/digits/seed7/distill_weighted-p12.csv"
+    # They are in no table of the student's own methods.
+    assert "distill_weighted" in run.products.methods
+    alone = run_of(methods={"distill_subset_sizes": []}).products
+    assert alone.growth.names == [] and alone.growth.student_recipes == []

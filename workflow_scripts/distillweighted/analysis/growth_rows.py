@@ -1,4 +1,4 @@
-"""The students whose accuracies `growth` puts in a table, by number of sources or by labels."""
+"""The students whose accuracies `growth` puts in a table: by sources, labels or network."""
 
 from __future__ import annotations
 
@@ -117,4 +117,34 @@ def by_labels(
         methods = methods[methods["student"] == student_architecture(methods)]
         parts.append(methods.assign(label_fraction=fraction))
     columns = ["method", "label_fraction", "target", "seed", "accuracy"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def by_students(
+    accuracy: pd.DataFrame, nearest: pd.DataFrame, *, default_p: float = 12.0
+) -> pd.DataFrame:
+    """IN+Transfer, DistillNearest and DistillWeighted of every student's architecture.
+
+    Args:
+        accuracy: One row a student, with the columns train_seconds, gmacs and parameters too.
+        nearest: Columns target, seed, source: the source that ranks first.
+        default_p: The p of DistillWeighted.
+
+    Returns:
+        Columns method, student, mmacs (10^6 multiply-accumulates of an image, the mean over
+        targets, whose heads differ), parameters (likewise) and `MEASURED`, by mmacs.
+    """
+    compared = ["in_transfer", "distill_nearest", "distill_weighted"]
+    sizes = accuracy.groupby("student")[["gmacs", "parameters"]].mean()
+    parts = []
+    for student, size in sizes.sort_values("gmacs").iterrows():
+        own = accuracy[accuracy["student"] == student]
+        rows = method_accuracy(own, nearest, default_p=default_p, partial=True)
+        seconds = own.assign(accuracy=own["train_seconds"])
+        seconds = method_accuracy(seconds, nearest, default_p=default_p, partial=True)
+        # Of the same students in the same order.
+        rows = rows.assign(train_seconds=seconds["accuracy"])
+        rows = rows[rows["method"].isin(compared)]
+        parts.append(rows.assign(mmacs=1000 * size["gmacs"], parameters=round(size["parameters"])))
+    columns = ["method", "student", "mmacs", "parameters", *MEASURED]
     return pd.concat(parts, ignore_index=True)[columns]

@@ -16,6 +16,7 @@ from distillweighted.tasks.registry import target_names
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.workflow.recipes import (
     Recipe,
+    architecture_recipes,
     is_chosen,
     lambda_recipes,
     list_recipes,
@@ -95,7 +96,11 @@ def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
         if config["tuning"] is not None:
             rates = config["tuning"]["learning_rates"]
             return [replace(recipe, learning_rate=r) for recipe in recipes for r in rates]
-        return recipes + (lambda_recipes(config) if replicate.label_fraction == first else [])
+        if replicate.label_fraction == first:
+            # IN+Transfer of an architecture may be a baseline too.
+            recipes += [r for r in architecture_recipes(config) if r not in recipes]
+            recipes += lambda_recipes(config)
+        return recipes
 
     students = list(_plan(config, list_replicates(config), recipes_of))
     names = {(s.target, s.replicate.name, s.recipe.name) for s in students}
@@ -217,4 +222,5 @@ def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe
 
 def _is_exponent(recipe: Recipe) -> bool:
     """Whether a recipe is one of a list of exponents."""
-    return recipe.facts.variants == "exponents" and recipe.lam is None
+    plain = recipe.lam is None and recipe.architecture is None
+    return recipe.facts.variants == "exponents" and plain

@@ -1,4 +1,4 @@
-"""What a run shows of how distillation grows: with its sources, its labels."""
+"""What a run shows of how distillation grows: with its sources, its labels, its student."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from distillweighted.workflow.recipes import Recipe
+from distillweighted.workflow.recipes import Recipe, architecture_recipes
 
 if TYPE_CHECKING:
     from distillweighted.workflow.run import Run
@@ -25,7 +25,11 @@ class Growth:
         if not self.run.config["baselines"]["in_transfer"] or self.run.config["tuning"] is not None:
             return []
         has_labels = len(self.run.replicates) > len(self.run.config["seeds"])
-        asked = {"growth_sources": bool(self.sizes), "growth_labels": has_labels}
+        asked = {
+            "growth_sources": bool(self.sizes),
+            "growth_labels": has_labels,
+            "growth_students": len(self.students) > 1,
+        }
         return [name for name, wanted in asked.items() if wanted]
 
     @cached_property
@@ -33,6 +37,18 @@ class Growth:
         """How many sources each recipe of a random subset has."""
         found = self.run.weight_recipes.values()
         return {r.name: r.subset for r in found if r.subset is not None}
+
+    @cached_property
+    def students(self) -> list[str]:
+        """The architectures of the students, the run's own first; one where none is compared."""
+        student = self.run.config["student"]
+        return [student["architecture"], *student["other_architectures"]]
+
+    @cached_property
+    def student_recipes(self) -> list[str]:
+        """The recipes that are distilled for the table of the student's size alone."""
+        recipes = architecture_recipes(self.run.config)
+        return [recipe.name for recipe in recipes if recipe.method != "in_transfer"]
 
     @cached_property
     def all_sources(self) -> str | None:

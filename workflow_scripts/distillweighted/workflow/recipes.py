@@ -51,7 +51,8 @@ class Recipe:
     """How many sources, drawn at random, it has (`subsets.drawn_sources`)."""
 
     architecture: str | None = None
-    """The source architecture of a baseline; None for the student's."""
+    """The network that is trained where it is not the student's: a source's, of a baseline, or
+    another student's (`student.other_architectures`)."""
 
     learning_rate: float | None = None
     """Its own peak learning rate, of a candidate (`choice.learning_rates`) or where rates are tuned
@@ -64,7 +65,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """Its name in paths and tables."""
-        name, variant = self.method, self.source or self.architecture
+        name = self.method
         if self.subset is not None:
             name += f"-n{self.subset}"
         elif self.p is not None:
@@ -73,8 +74,10 @@ class Recipe:
             name += f"-draw{self.draw}"
         elif self.keep is not None:
             name += f"-k{self.keep}"
-        elif variant is not None:
-            name += f"-{variant}"
+        elif self.source is not None:
+            name += f"-{self.source}"
+        if self.architecture is not None:
+            name += f"-{self.architecture}"
         if self.learning_rate is not None:
             name += f"-rate{self.learning_rate:g}"
         return name if self.lam is None else f"{name}-lambda{self.lam:g}"
@@ -88,6 +91,14 @@ class Recipe:
     def facts(self) -> Method:
         """The row of its method."""
         return METHODS[self.method]
+
+    @property
+    def weights_name(self) -> str:
+        """The name under which its weights are stored, where there are any: whatever student is
+        trained with them, but that of a selected source has its own."""
+        if self.facts.variants == "architectures":
+            return self.base.name
+        return replace(self.base, architecture=None).name
 
     @property
     def has_weights_file(self) -> bool:
@@ -127,6 +138,17 @@ def lambda_recipes(config: Mapping[str, Any]) -> list[Recipe]:
     trained = {config["training"]["lambda"]} | ({control.lam} if asked(control, config) else set())
     others = [lam for lam in config["training"]["other_lambdas"] if lam not in trained]
     return [replace(plain, lam=lam) for lam in others]
+
+
+def architecture_recipes(config: Mapping[str, Any]) -> list[Recipe]:
+    """The recipes of students of `student.other_architectures`: IN+Transfer, DistillWeighted at
+    `methods.default_p` and, where p = inf is asked for, DistillNearest."""
+    methods = config["methods"]
+    exponents = [p for p in methods["distill_weighted"] if p in (methods["default_p"], math.inf)]
+    plain = [Recipe("in_transfer")] if config["baselines"]["in_transfer"] else []
+    plain += [Recipe("distill_weighted", p=p) for p in exponents]
+    names = config["student"]["other_architectures"]
+    return [replace(recipe, architecture=name) for name in names for recipe in plain]
 
 
 def is_chosen(recipe: Recipe) -> bool:

@@ -293,7 +293,7 @@ class Run:
 
     def weights_path(self, student: PlannedStudent) -> str | None:
         """The file of a student's weights over the sources; None if it has none."""
-        name = student.recipe.base.name
+        name = student.recipe.weights_name
         if name not in self.weight_recipes:
             return None
         return self.paths.weights(student.target, student.replicate.name, name)

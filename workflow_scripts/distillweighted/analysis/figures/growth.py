@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from distillweighted.analysis.figures import style
 from distillweighted.analysis.growth import MEAN
@@ -72,20 +72,55 @@ def draw_labels(table: pd.DataFrame) -> Figure:
     Returns:
         The figure, a page wide; bars are 95% intervals for other targets.
     """
-    return _accuracy_and_improvement(
+    figure = style.new_figure(style.PAGE_WIDTH, 3.0)
+    _accuracy_and_improvement(
+        figure,
+        figure.subplots(1, 2),
         table,
         "label_fraction",
         label="Labelled training images (%)",
         tick=lambda share: f"{100 * share:g}",
     )
+    return figure
+
+
+@style.styled
+def draw_students(table: pd.DataFrame) -> Figure:
+    """Accuracy, improvement over IN+Transfer and training time against the student's size.
+
+    Args:
+        table: What `growth` returns of the column `mmacs`, with the column train_seconds in the
+            rows of all targets.
+
+    Returns:
+        The figure, a page wide; bars are 95% intervals for other targets.
+    """
+    figure = style.new_figure(style.PAGE_WIDTH, 2.7)
+    *both, right = figure.subplots(1, 3)
+    label = "Multiply-accumulates (10⁶)"
+    _accuracy_and_improvement(figure, both, table, "mmacs", label=label, tick="{:.2g}".format)
+    _draw_methods(right, table, "mmacs", "train_seconds")
+    right.set_yscale("log")
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    right.yaxis.set_minor_locator(NullLocator())
+    right.set_ylabel("Training of a student (s)")
+    _log_axis(right, sorted(set(table["mmacs"])), "{:.2g}".format)
+    right.set_xlabel(label)
+    return figure
 
 
 def _accuracy_and_improvement(
-    table: pd.DataFrame, column: str, *, label: str, tick: Callable[[float], str]
-) -> Figure:
-    """Two axes: means over targets, and their differences to IN+Transfer with intervals."""
-    figure = style.new_figure(style.PAGE_WIDTH, 3.0)
-    left, right = figure.subplots(1, 2)
+    figure: Figure,
+    both: Sequence[Axes],
+    table: pd.DataFrame,
+    column: str,
+    *,
+    label: str,
+    tick: Callable[[float], str],
+) -> None:
+    """Means over targets, and their differences to IN+Transfer with intervals."""
+    left, right = both
     _draw_methods(left, table, column, "accuracy")
     _draw_methods(right, table[table["method"] != "in_transfer"], column, "difference")
     _zero_line(right)
@@ -96,7 +131,6 @@ def _accuracy_and_improvement(
         _log_axis(axes, sorted(set(table[column])), tick)
         axes.set_xlabel(label)
     _legend(figure, left, ncols=5)
-    return figure
 
 
 def _draw_methods(axes: Axes, table: pd.DataFrame, column: str, value: str) -> None:

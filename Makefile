@@ -6,7 +6,7 @@ CORES ?= all
 DEVICE ?= cpu
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources tuning mini-paper beyond validated-p paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper beyond validated-p growth-sources growth-labels growth-students paper-check test test-slow test-slurm lint bench memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -48,6 +48,21 @@ beyond: $(VENV)/.installed  ## metrics, objectives and choices of weights that t
 validated-p: $(VENV)/.installed  ## p chosen on validation images, against the other ways to choose it
 	$(SNAKEMAKE) --logger distillweighted --configfile configs/validated_p.yaml
 	@cat results/validated_p/tables/choice_of_weights.md
+
+growth-sources: $(VENV)/.installed  ## accuracy and cost against the number of sources, 1 to 105
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_sources.yaml -- growth_sources
+	@cat results/growth_sources/tables/growth_sources.md
+	@echo "Figure: results/growth_sources/figures/growth_sources.png"
+
+growth-labels: $(VENV)/.installed  ## accuracy against the share of labelled images, 1% to 90%
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_labels.yaml -- growth_labels
+	@cat results/growth_labels/tables/growth_labels.md
+	@echo "Figure: results/growth_labels/figures/growth_labels.png"
+
+growth-students: $(VENV)/.installed  ## accuracy and cost against the student's size
+	$(SNAKEMAKE) --logger distillweighted --configfile configs/growth_students.yaml -- growth_students
+	@cat results/growth_students/tables/growth_students.md
+	@echo "Figure: results/growth_students/figures/growth_students.png"
 
 paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its data sets and models
 	$(BIN)/python -m tests.miniature results/paper_check_files

@@ -24,6 +24,11 @@ rule collect_accuracy:
             if RUN.products.has_lambdas
             else {}
         ),
+        **(
+            {"students_accuracy": "<results>/tables/students_accuracy.csv"}
+            if "growth_students" in RUN.products.growth.names
+            else {}
+        ),
         accuracy="<results>/tables/accuracy.csv",
         similarity="<results>/tables/similarity.csv",
         nearest="<results>/tables/nearest.csv",
@@ -37,10 +42,19 @@ rule collect_accuracy:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(20),
     params:
+        **(
+            {
+                "students": RUN.products.growth.students,
+                "student_recipes": RUN.products.growth.student_recipes,
+            }
+            if RUN.products.growth.student_recipes
+            else {}
+        ),
         code=code_of("collect_accuracy"),
         cells=RUN.products.cells,
         lambdas=RUN.products.lambdas,
         lambda_recipes=RUN.products.lambda_recipes,
+        # Only where there are any, so that the tables of other runs are not made again.
         label_fraction=config["training"]["label_fraction"],
     script:
         "../workflow_scripts/collect_accuracy.py"

@@ -22,14 +22,16 @@ def main(
     label_fraction: float,
     lambdas: Mapping[str, float | None] | None = None,
     lambda_recipes: Sequence[str] = (),
+    students: Sequence[str] = (),
+    student_recipes: Sequence[str] = (),
 ) -> None:
     """Write accuracy.csv (a row a student), similarity.csv, nearest.csv and compute.csv.
 
     Where there are several label fractions, these tables hold the first one's rows, and
     label_fractions_accuracy.csv and label_fractions_nearest.csv all of them. Targets whose labels
     are given have one label fraction of their own, and are in all tables. Students that were
-    trained only for the effect of lambda are in lambda_accuracy.csv, with those that they are
-    compared with.
+    trained only for the effect of lambda are in lambda_accuracy.csv, and those of several
+    architectures in students_accuracy.csv, with those that they are compared with.
 
     Args:
         metrics: metrics.json of every student.
@@ -40,18 +42,25 @@ def main(
         label_fraction: The first label fraction.
         lambdas: lambda of every recipe of the table of lambda's effect, and None for the baseline.
         lambda_recipes: Which of them stand in no other table.
+        students: The architectures of students that are compared.
+        student_recipes: The recipes of them that stand in no other table.
     """
     facts = (*COLUMNS, *SETTINGS, "label_fraction", "gmacs", "parameters")
-    students = pd.DataFrame([read_facts(Path(path), facts) for path in metrics])
+    trained = pd.DataFrame([read_facts(Path(path), facts) for path in metrics])
     given = {target for target, _, fraction in nearest if fraction is None}
-    chosen = students["label_fraction"] == label_fraction
-    first = students[chosen | students["target"].isin(given)]
+    chosen = trained["label_fraction"] == label_fraction
+    first = trained[chosen | trained["target"].isin(given)]
     if lambdas:
         compared = first[first["recipe"].isin(lambdas)]
         compared = compared.assign(**{"lambda": compared["recipe"].map(lambdas)})
         compared[[*COLUMNS, *SETTINGS]].to_csv(output["lambda_accuracy"], index=False)
-    plain = students[~students["recipe"].isin(lambda_recipes)]
-    first = first[~first["recipe"].isin(lambda_recipes)]
+    if "students_accuracy" in output:
+        compared = first[first["student"].isin(students) & ~first["recipe"].isin(lambda_recipes)]
+        columns = [*COLUMNS, *SETTINGS, "gmacs", "parameters"]
+        compared[columns].to_csv(output["students_accuracy"], index=False)
+    apart = {*lambda_recipes, *student_recipes}
+    plain = trained[~trained["recipe"].isin(apart)]
+    first = first[~first["recipe"].isin(apart)]
     first[[*COLUMNS, *SETTINGS]].to_csv(output["accuracy"], index=False)
     _read_similarity(similarity).to_csv(output["similarity"], index=False)
     rows = []
@@ -67,7 +76,7 @@ def main(
         columns = [*COLUMNS, "label_fraction"]
         plain[columns].to_csv(output["label_fractions_accuracy"], index=False)
         sources.to_csv(output["label_fractions_nearest"], index=False)
-    compute = students.groupby("student", sort=False)[["gmacs", "parameters"]]
+    compute = trained.groupby("student", sort=False)[["gmacs", "parameters"]]
     # Heads differ between targets by their classes; the mean stands for the architecture.
     compute.mean().reset_index().to_csv(output["compute"], index=False)
 
@@ -90,4 +99,6 @@ if "snakemake" in globals():
             label_fraction=snakemake.params.label_fraction,
             lambdas=snakemake.params.lambdas,
             lambda_recipes=snakemake.params.lambda_recipes,
+            students=snakemake.params.get("students", ()),
+            student_recipes=snakemake.params.get("student_recipes", ()),
         )

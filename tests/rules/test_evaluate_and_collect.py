@@ -298,3 +298,34 @@ def test_students_of_other_lambdas_stand_in_a_table_of_their_own(tmp_path):
     table = pd.read_csv(tmp_path / "out_lambda_accuracy.csv").set_index("lambda")["accuracy"]
     assert table[[0.8, 1.0, 0.5]].tolist() == [60.0, 51.0, 64.0]
     assert table[table.index.isna()].tolist() == [50.0] and len(table) == 4
+
+
+def test_students_of_other_architectures_stand_in_a_table_of_their_own(tmp_path):
+    students = [
+        record("in_transfer", accuracy=50.0),
+        record("distill_weighted-p12", accuracy=60.0, p="12"),
+        record("in_transfer-wide", accuracy=70.0, student="wide"),
+        record("distill_weighted-p12-wide", accuracy=80.0, student="wide", p="12"),
+        record("in_transfer-net", accuracy=90.0, student="net"),
+    ]
+    metrics = []
+    for i, values in enumerate(students):
+        metrics.append(tmp_path / f"{i}.json")
+        metrics[-1].write_text(json.dumps(values))
+    (tmp_path / "scores.csv").write_text(f"{SCORES}fruit,0,a,features,parc,0.1\n")
+    (tmp_path / "weights.csv").write_text("source,weight\na,1.0\n")
+    names = ("accuracy", "similarity", "nearest", "compute", "students_accuracy")
+    collect_accuracy.main(
+        metrics,
+        [tmp_path / "scores.csv"],
+        {("lesions_b", 0, 0.2): tmp_path / "weights.csv"},
+        {name: tmp_path / f"out_{name}.csv" for name in names},
+        label_fraction=0.2,
+        students=["small", "wide"],
+        student_recipes=["distill_weighted-p12-wide"],
+    )
+    accuracy = pd.read_csv(tmp_path / "out_accuracy.csv")
+    assert accuracy["accuracy"].tolist() == [50, 60, 70, 90]
+    table = pd.read_csv(tmp_path / "out_students_accuracy.csv")
+    assert table["accuracy"].tolist() == [50, 60, 70, 80]
+    assert {"gmacs", "parameters", "train_seconds"} <= set(table)

@@ -107,6 +107,17 @@ def in_order(weights):
     return list(weights.values())
 
 
+def test_eq_5_of_a_subset_gives_the_others_nothing(world):
+    scores = {"alex_x": 0.2, "alex_y": 0.1, "resnet_x": 0.9, "resnet_y": 0.4}
+    chosen = weigh(world, "power", scores, p=2.0, sources=("alex_x", "resnet_y"))
+    assert in_order(chosen) == pytest.approx([0.2, 0, 0, 0.8])  # 0.04 and 0.16 of 0.2
+    one = weigh(world, "power", scores, p=12.0, sources=("alex_y",))
+    assert in_order(one) == [0, 1, 0, 0]
+    # Of one source whose similarity is not above 0, too.
+    fallen = weigh(world, "power", p=12.0, sources=("alex_x",), fallback="equal")
+    assert in_order(fallen) == [1, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("p", "expected"),
     [

@@ -221,6 +221,29 @@ def test_a_figure_can_be_asked_for_by_name(fresh):
     assert "fig1_weightings" not in planned and "report" not in planned
 
 
+def test_growth_brings_its_students_a_table_and_a_figure(fresh):
+    config = copy.deepcopy(CONFIG)
+    config["methods"] = {"distill_single": False, "distill_weighted": [12, float("inf")]}
+    config["methods"] |= {"distill_inverse": False, "distill_random_weights": 0}
+    config["baselines"] = {"in_fixmatch": False, "source_architectures": []}
+    fresh.configure(config)
+    plain = fresh.plan("students")
+    assert plain["store_student"] == 3  # transfer, p = 12 and p = inf
+    for change, target, more in (
+        (("methods", "distill_subset_sizes", [1, 2]), "growth_sources", 2),
+        (("training", "other_label_fractions", [0.1, 0.5]), "growth_labels", 6),
+        (("student", "other_architectures", ["convnet_tiny_x2"]), "growth_students", 3),
+    ):
+        section, key, value = change
+        fresh.configure({**config, section: {**config.get(section, {}), key: value}})
+        planned = fresh.plan(target)
+        assert planned[target] == planned["collect_accuracy"] == 1
+        assert planned["store_student"] == 3 + more
+        # The start of another student is trained too.
+        assert planned["train_source"] == 4 + (target == "growth_students")
+        assert "report" not in planned
+
+
 def test_cohort_one_is_a_job_a_student(fresh):
     config = copy.deepcopy(CONFIG)
     config["training"]["cohort"] = 1

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Variants = Literal["one", "default_p", "sources", "exponents", "draws", "keeps", "architectures"]
+Variants = Literal[
+    "one", "default_p", "sources", "exponents", "draws", "keeps", "subsets", "architectures"
+]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Method:
 
     variants: Variants = "one"
     """Which students of it there are for a target: one; one at `methods.default_p`; or one a
-    source, exponent p, draw of random weights, number k of sources that are kept, or source
-    architecture."""
+    source, exponent p, draw of random weights, number k of sources that are kept, size of a random
+    subset of the sources, or source architecture."""
 
     other_architectures: bool = False
     """Whether the source architectures can have it beside the student's own."""
@@ -120,6 +122,16 @@ METHODS: dict[str, Method] = {
             weights="equal",
             switch="methods.distill_top_k",
             variants="keeps",
+            origin="this project",
+        ),
+        # In the table of the number of sources alone.
+        Method(
+            "distill_subset",
+            "DistillWeighted, random sources",
+            objective="distill",
+            weights="power",
+            switch="methods.distill_subset_sizes",
+            variants="subsets",
             origin="this project",
         ),
         Method(
@@ -282,6 +294,7 @@ METHOD_ORDER = (
     "probe_ensemble",
     "distill_auto_p",
     "distill_top_k",
+    "distill_subset",
     "control_pass_through",
     "control_labeled_batch",
     "control_random_head",

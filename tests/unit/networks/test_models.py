@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 STUDENT = "convnet_tiny"
 TINY = sorted(EMBEDDED)
-SOURCES = [name for name in TINY if name != STUDENT]
+SOURCES = [name for name in TINY if not name.startswith(STUDENT)]
 META = {"num_classes": 4, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1]}
 
 
@@ -193,7 +193,7 @@ def test_an_unknown_architecture_names_the_known_ones():
     with pytest.raises(ValueError, match=r"'resnet5O'; did you mean 'resnet50'\?") as error:
         build_model("resnet5O", 5, seed=0)
     assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 300  # not a hundred names
+    assert len(str(error.value)) < 350  # not a hundred names
 
 
 def test_networks_of_timm():

@@ -286,6 +286,13 @@ BAD = {
             "methods.distill_top_k.2: 9 is all of the 4 sources of target 'cyrillic', or more",
         ],
     ),
+    "sizes of all sources": (
+        {"methods.distill_subset_sizes": [1, 4]},
+        [
+            "methods.distill_subset_sizes.1: 4 is all of the 4 sources of target 'cyrillic', or "
+            "more, which distill_weighted weights (allowed: a whole number from 1 to 3)",
+        ],
+    ),
     "k that is kept": (
         {"methods.distill_top_k": [2], "similarity.weighting.keep": 2},
         ["methods.distill_top_k.0: 2 is similarity.weighting.keep, so that"],
@@ -349,6 +356,17 @@ BAD = {
             "sources.0.architectures.1: unknown architecture 'resnet19'; did you mean 'resnet1",
             "sources.0.tasks.0: unknown task 'latn'; did you mean 'latin'?",
         ],
+    ),
+    "other students": (
+        {"student.other_architectures": ["convnet_tiny", "convnet_tiny_x3"]},
+        [
+            "student.other_architectures.0: 'convnet_tiny' is student.architecture",
+            "student.other_architectures.1: unknown architecture 'convnet_tiny_x3'; did you mean",
+        ],
+    ),
+    "other students from nowhere": (
+        {"student.other_architectures": ["convnet_tiny_x2"], "student.initialization": "random"},
+        ["student.other_architectures.0: these students start from a model of a task"],
     ),
     "student": (
         {"student": {"architecture": "convnet", "initialization": "imagenets"}},

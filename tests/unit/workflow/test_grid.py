@@ -52,9 +52,14 @@ def make_config(**changes: Any) -> dict[str, Any]:
             **dict.fromkeys(FURTHER, False),
             "distill_auto_p": False,
             "distill_top_k": [],
+            "distill_subset_sizes": [],
             "default_p": 12.0,
         },
-        "student": {"architecture": "mobilenetv3", "initialization": "imagenet"},
+        "student": {
+            "architecture": "mobilenetv3",
+            "initialization": "imagenet",
+            "other_architectures": [],
+        },
         "baselines": {
             "in_transfer": True,
             "in_fixmatch": True,
@@ -145,6 +150,7 @@ def test_methods_and_baselines_can_be_switched_off() -> None:
             **dict.fromkeys(FURTHER, False),
             "distill_auto_p": False,
             "distill_top_k": [],
+            "distill_subset_sizes": [],
             "distill_single_seeds": None,
             "default_p": 12.0,
         },
@@ -240,7 +246,8 @@ def test_every_label_fraction_is_a_replicate_of_every_seed() -> None:
 
 def test_a_student_may_start_from_its_nearest_source() -> None:
     config = make_config(
-        student={"architecture": "resnet50", "initialization": "nearest_source"},
+        student__architecture="resnet50",
+        student__initialization="nearest_source",
         baselines__in_transfer=False,
         baselines__in_fixmatch=False,
         baselines__source_architectures=[],
@@ -330,11 +337,13 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             **{name: draw(st.booleans()) for name in FURTHER},
             "distill_auto_p": draw(st.booleans()),
             "distill_top_k": draw(st.lists(st.integers(2, 9), max_size=2, unique=True)),
+            "distill_subset_sizes": draw(st.lists(st.integers(1, 9), max_size=2, unique=True)),
             "default_p": draw(EXPONENTS),
         },
         "student": {
             "architecture": draw(names(["mobilenetv3", *PAPER_ARCHITECTURES])),
             "initialization": draw(names(["imagenet", "random"])),
+            "other_architectures": draw(st.lists(names(["wide", "vast"]), unique=True)),
         },
         "baselines": {
             "in_transfer": draw(st.booleans()),
@@ -361,7 +370,7 @@ def test_no_student_twice_and_no_forbidden_source(config: dict[str, Any]) -> Non
     students = grid.student_grid(config)
     assert not students.duplicated(["target", "replicate", "recipe"]).any()
     # A recipe's name says all: no two recipes train the same thing either.
-    what = ["target", "replicate", "method", "p", "source", "draw", "keep", "student"]
+    what = ["target", "replicate", "method", "p", "source", "draw", "keep", "subset", "student"]
     lambdas = students["recipe"].str.extract("-lambda(.+)$")[0]
     assert not students.assign(lam=lambdas).duplicated([*what, "lam"]).any()
     singles = students[students["method"] == "distill_single"]
@@ -404,12 +413,16 @@ def test_cohorts(config: dict[str, Any], added: float) -> None:
         longer = copy.deepcopy(config)
         longer["methods"]["distill_weighted"].append(added)
         later = cohorts_of(longer)
-        # The default p may come with students for the effect of lambda.
-        if added != config["methods"]["default_p"]:
+        # The default p may come with students for the effect of lambda, and it and infinity with
+        # those of other architectures.
+        others = config["student"]["other_architectures"]
+        if added != config["methods"]["default_p"] and not (others and math.isinf(added)):
             assert {key: later[key] for key in cohorts} == cohorts
         trained = not (math.isinf(added) and config["methods"]["distill_single"])
         # The effect of lambda is that on the default p.
-        new = {r for _, _, r in set(later) - set(cohorts) if "-lambda" not in r}
+        new = {
+            r for _, _, r in set(later) - set(cohorts) if not re.search("-(lambda|wide|vast)", r)
+        }
         assert new == ({f"distill_weighted-p{recipes.format_p(added)}"} if trained else set())
 
 
@@ -479,6 +492,61 @@ def test_choices_of_weights_are_asked_for_and_change_no_student() -> None:
     deployed = grid.deployable({**more, "choice": None})
     assert deployed["distill_auto_p"] == Recipe("distill_auto_p")
     assert "distill_top_k" not in deployed
+
+
+def test_random_subsets_are_asked_for_and_change_no_student() -> None:
+    config = make_config()
+    more = make_config(methods__distill_subset_sizes=[1, 4])
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["method"] == "distill_subset"]
+    assert_same_students(after.drop(added.index), before)
+    isic = added[added["target"] == "isic"]
+    # Of one source it is a single-source student, which is there.
+    assert isic[["recipe", "p", "subset"]].values.tolist() == [["distill_subset-n4", 12.0, 4]]
+    alone = make_config(methods__distill_subset_sizes=[1, 4], methods__distill_single=False)
+    assert [name for name in recipes_of(alone, "isic") if "subset" in name] == [
+        "distill_subset-n1",
+        "distill_subset-n4",
+    ]
+    stored = recipes.weight_recipes(more)
+    assert stored["distill_subset-n4"] == Recipe("distill_subset", p=12.0, subset=4)
+    assert "distill_subset" not in grid.deployable({**more, "choice": None})
+
+
+def test_students_of_other_architectures_are_asked_for_and_change_no_student() -> None:
+    config = make_config(methods__distill_single=False)
+    more = make_config(
+        methods__distill_single=False, student__other_architectures=["wide", "resnet18"]
+    )
+    before, after = grid.student_grid(config), grid.student_grid(more)
+    added = after[after["student"] == "wide"]
+    isic = added[added["target"] == "isic"]
+    assert isic["recipe"].tolist() == [
+        "in_transfer-wide",
+        "distill_weighted-p12-wide",
+        "distill_weighted-pinf-wide",
+    ]
+    # This one's IN+Transfer is a baseline already.
+    resnet = after[(after["student"] == "resnet18") & (after["target"] == "isic")]
+    assert sorted(resnet["recipe"]) == [
+        "distill_weighted-p12-resnet18",
+        "distill_weighted-pinf-resnet18",
+        "finetune_selected_source-resnet18",
+        "in_transfer-resnet18",
+    ]
+    new = after[~after["recipe"].isin(before["recipe"])]
+    assert set(new["recipe"]) == {*isic["recipe"], *sorted(resnet["recipe"])[:2]}
+    assert_same_students(after.drop(new.index), before)
+    # They have the weights of the student's own recipes.
+    assert recipes.weight_recipes(more) == recipes.weight_recipes(config)
+    assert Recipe("distill_weighted", p=12.0, architecture="wide").weights_name == (
+        "distill_weighted-p12"
+    )
+    selected = Recipe("finetune_selected_source", architecture="resnet18")
+    assert selected.weights_name == "finetune_selected_source-resnet18"
+    assert grid.deployable({**more, "choice": None})["distill_weighted"] == Recipe(
+        "distill_weighted", p=12.0
+    )
 
 
 def test_controls_are_asked_for_one_by_one_and_change_no_student() -> None:

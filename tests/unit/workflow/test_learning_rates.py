@@ -33,9 +33,13 @@ def test_a_recipe_has_its_methods_rate_or_the_default():
         Recipe("control_shuffled_labels", p=12.0): 0.006,
         Recipe("distill_auto_p"): 0.006,
         Recipe("distill_top_k", keep=3): 0.006,
+        Recipe("distill_subset", p=12.0, subset=3): 0.006,
         Recipe("distill_inverse"): 0.01,
         Recipe("in_fixmatch", learning_rate=0.5): 0.5,
         Recipe("in_transfer", architecture="resnet18_tiny"): 0.004,
+        # Of another student's architecture too.
+        Recipe("distill_weighted", p=12.0, architecture="resnet18_tiny"): 0.006,
+        Recipe("distill_weighted", p=math.inf, architecture="resnet18_tiny"): 0.003,
     }
     assert {recipe: learning_rate_of(config, recipe) for recipe in of} == of
 
@@ -101,6 +105,10 @@ def test_names_of_rates():
     [
         ({"choice": {"learning_rates": [0.1]}}, "choice: tuning and choice"),
         ({"training": {"other_lambdas": [0.5]}}, "training.other_lambdas: tuning is of"),
+        (
+            {"student": {"other_architectures": ["resnet18_tiny"]}},
+            "student.other_architectures: tuning is of",
+        ),
     ],
 )
 def test_tuning_stands_alone(changes, message):

@@ -43,7 +43,12 @@ def run_of(**changes):
         ),
         # Of several k, none stands for the method.
         (
-            {"distill_weighted": [12], "distill_auto_p": True, "distill_top_k": [2, 3]},
+            {
+                "distill_weighted": [12],
+                "distill_auto_p": True,
+                "distill_top_k": [2, 3],
+                "distill_subset_sizes": [2],
+            },
             {"distill_weighted", "distill_auto_p", *SINGLES},
         ),
     ],

@@ -174,8 +174,8 @@ def method_accuracy(
     """The accuracy of each of the paper's methods for every target and seed.
 
     A method that was not run is absent. Methods that the paper does not have are passed on under
-    their own names, one student a target and seed; those of several k, which no one k stands for,
-    are left out.
+    their own names, one student a target and seed; those of several k or sizes, which no one stands
+    for, are left out.
 
     Args:
         accuracy: One row a student, columns `ACCURACY_COLUMNS`.
@@ -205,7 +205,7 @@ def method_accuracy(
     weighted = method == "distill_weighted"
     several = {m.name for m in METHODS.values() if m.variants == "exponents"}
     drawn = [m.name for m in METHODS.values() if m.variants == "draws"]
-    kept = [m.name for m in METHODS.values() if m.variants == "keeps"]
+    kept = [m.name for m in METHODS.values() if m.variants in ("keeps", "subsets")]
     parts = [
         accuracy[~method.isin({"distill_single", *several, *drawn, *kept})],
         _mean_of_students(singles, "distill_random_selection"),

@@ -12,6 +12,10 @@ from collections.abc import Iterable
 
 EMBEDDED = {
     "convnet_tiny": "student: three dense 3x3 convolutions, one fully connected layer",
+    "convnet_tiny_x0_25": "convnet_tiny, every layer a quarter as wide",
+    "convnet_tiny_x0_5": "convnet_tiny, every layer half as wide",
+    "convnet_tiny_x2": "convnet_tiny, every layer twice as wide",
+    "convnet_tiny_x4": "convnet_tiny, every layer four times as wide",
     "alexnet_tiny": "source: convolutions without normalisation, two fully connected layers",
     "googlenet_tiny": "source: torchvision's Inception blocks, few channels",
     "resnet18_tiny": "source: torchvision's basic residual blocks, few channels",

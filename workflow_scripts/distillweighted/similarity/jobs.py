@@ -120,6 +120,9 @@ class WeightsJob(Job):
     transform: str = "none"
     """What becomes of scores before they weight: a name in `transforms.TRANSFORMS`."""
 
+    sources: tuple[str, ...] | None = None
+    """The sources that may have weight; None for all."""
+
     spread: float | None = None
     """Of weighting `auto`: how spread log weights are (`weights.spread_exponent`); None of
     others."""
@@ -131,7 +134,8 @@ class WeightsJob(Job):
     def as_params(self) -> dict[str, Any]:
         # Left out where nothing does, so that weights from before there were these keys stand.
         params = super().as_params()
-        defaults = {"transform": "none", "spread": None, "effective_sources": None}
+        defaults = {"transform": "none", "sources": None}
+        defaults |= {"spread": None, "effective_sources": None}
         return {k: v for k, v in params.items() if k not in defaults or v != defaults[k]}
 
     @classmethod

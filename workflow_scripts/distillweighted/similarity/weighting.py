@@ -108,8 +108,11 @@ def write_weights(job: WeightsJob, similarity: Path, output: Path) -> None:
     )
     if job.architecture is not None:
         scores = {s: e for s, e in scores.items() if architectures[s] == job.architecture}
+    weighted = scores
+    if job.sources is not None:
+        weighted = {s: e for s, e in scores.items() if s in job.sources}
     try:
-        weights = weigh(scores, job)
+        weights = dict(zip(weighted, weigh(weighted, job).tolist(), strict=True))
     except ValueError as error:
         hint = ""
         if job.weighting in ("power", "auto"):
@@ -121,4 +124,4 @@ def write_weights(job: WeightsJob, similarity: Path, output: Path) -> None:
             f"{error}. In the configuration: choose another similarity.weighting.metric or "
             f"representation{hint}, or exclude sources"
         ) from error
-    write_table(output, ("source", "weight"), zip(scores, weights.tolist(), strict=True))
+    write_table(output, ("source", "weight"), ((name, weights.get(name, 0.0)) for name in scores))

@@ -53,6 +53,7 @@ from distillweighted.workflow.view_checks import view_problems
 from distillweighted.workflow.weighting_checks import (
     exponent_problems,
     other_k_problems,
+    subset_problems,
     top_k_problems,
 )
 
@@ -156,6 +157,7 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     student = config["student"]
     if not is_known(name := student["architecture"]):
         yield Problem("student.architecture", describe_unknown(name))
+    yield from _other_student_problems(student)
     allowed = {*KNOWN_TASKS, *CHOSEN_STARTS, *OWN_STARTS, IMAGENET}
     if (name := student["initialization"]) not in allowed:
         yield unknown_name("student.initialization", name, allowed, "start")
@@ -171,6 +173,18 @@ def _student_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if name == IMAGENET and architecture not in TORCHVISION:
         text = f"there are torchvision's weights only, and none of {show(architecture)}"
         yield Problem("student.initialization", f"{text} (allowed: random, or a task)")
+
+
+def _other_student_problems(student: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, name in enumerate(student["other_architectures"]):
+        path = f"student.other_architectures.{i}"
+        if not is_known(name):
+            yield Problem(path, describe_unknown(name))
+        elif name == student["architecture"]:
+            yield Problem(path, f"{show(name)} is student.architecture (allowed: others)")
+        elif student["initialization"] in (*CHOSEN_STARTS, *OWN_STARTS):
+            text = "these students start from a model of a task, as initialization must say"
+            yield Problem(path, f"{text} (allowed: no other architecture, or such a start)")
 
 
 def _initialization_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -205,7 +219,8 @@ def _clash_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if name in CHOSEN_STARTS:
         return
     sources = {source.name for source in list_sources(config)}
-    for architecture in dict.fromkeys([student, *baseline_architectures(config)]):
+    others = config["student"]["other_architectures"]
+    for architecture in dict.fromkeys([student, *others, *baseline_architectures(config)]):
         model = start_name(architecture, name)
         if model in sources:
             yield Problem(
@@ -319,10 +334,11 @@ _CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any]], Iterator[Problem]]], ...
     ("exclude targets sources", _admissible_problems),
     ("exclude targets sources figures methods", other_k_problems),
     ("exclude targets sources methods similarity", top_k_problems),
+    ("exclude targets sources methods", subset_problems),
     (_GRID, _nothing_to_train),
     (_GRID, own_distillation_problems),
     ("training sources", rate_problems),
-    ("tuning choice training", tuning_problems),
+    ("tuning choice training student", tuning_problems),
     (f"choice {_GRID}", choice_problems),
     ("embedded targets sources student", pool_problems),
     ("probe targets", probe_problems),

@@ -16,6 +16,7 @@ from distillweighted.tasks.registry import target_names
 from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.workflow.recipes import (
     Recipe,
+    architecture_recipes,
     is_chosen,
     lambda_recipes,
     list_recipes,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["target", "replicate", "seed", "label_fraction"]
-COLUMNS += ["recipe", "method", "p", "source", "draw", "keep", "student", "cohort"]
+COLUMNS += ["recipe", "method", "p", "source", "draw", "keep", "subset", "student", "cohort"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,11 @@ def list_students(config: Mapping[str, Any]) -> list[PlannedStudent]:
         if config["tuning"] is not None:
             rates = config["tuning"]["learning_rates"]
             return [replace(recipe, learning_rate=r) for recipe in recipes for r in rates]
-        return recipes + (lambda_recipes(config) if replicate.label_fraction == first else [])
+        if replicate.label_fraction == first:
+            # IN+Transfer of an architecture may be a baseline too.
+            recipes += [r for r in architecture_recipes(config) if r not in recipes]
+            recipes += lambda_recipes(config)
+        return recipes
 
     students = list(_plan(config, list_replicates(config), recipes_of))
     names = {(s.target, s.replicate.name, s.recipe.name) for s in students}
@@ -170,8 +175,8 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
     Returns:
         One row a student: target, replicate (its name), seed, label_fraction, recipe, method, p
         (NaN where it has none), source (of a single-source student, else None), draw (of random
-        weights, else -1), keep (of the nearest sources, else -1), student (the architecture that
-        is trained), cohort.
+        weights, else -1), keep (of the nearest sources, else -1), subset (size of a random one,
+        else -1), student (the architecture that is trained), cohort.
     """
     import pandas as pd
 
@@ -187,6 +192,7 @@ def student_grid(config: Mapping[str, Any]) -> pd.DataFrame:
             student.recipe.source,
             -1 if student.recipe.draw is None else student.recipe.draw,
             -1 if student.recipe.keep is None else student.recipe.keep,
+            -1 if student.recipe.subset is None else student.recipe.subset,
             student.architecture,
             student.cohort,
         )
@@ -216,4 +222,5 @@ def _with_cohorts(recipes: Sequence[Recipe], size: int) -> Iterator[tuple[Recipe
 
 def _is_exponent(recipe: Recipe) -> bool:
     """Whether a recipe is one of a list of exponents."""
-    return recipe.facts.variants == "exponents" and recipe.lam is None
+    plain = recipe.lam is None and recipe.architecture is None
+    return recipe.facts.variants == "exponents" and plain

@@ -20,7 +20,7 @@ from distillweighted.training.objectives.registry import OBJECTIVES
 from distillweighted.training.source_job import SourceJob
 from distillweighted.workflow.fingerprint import code_of
 from distillweighted.workflow.grid import PlannedStudent, Replicate
-from distillweighted.workflow.recipes import format_p
+from distillweighted.workflow.recipes import Recipe, format_p
 from distillweighted.workflow.states import data_set_state, files_state
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ class Jobs:
             random_sources=self.run.config["methods"]["random_weights_sources"],
             architectures={s.name: s.architecture for s in self.run.admissible(target)},
             transform=weighting["transform"],
+            sources=self._drawn_sources(target, replicate, what),
             spread=weighting["spread"] if auto else None,
             effective_sources=weighting["effective_sources"] if auto else None,
         )
@@ -291,6 +292,13 @@ class Jobs:
     def objective_modules(self, student: PlannedStudent) -> list[str]:
         """The modules that a student's objective lies in, for `fingerprint.code_of`."""
         return [OBJECTIVES[student.recipe.facts.objective].path]
+
+    def _drawn_sources(self, target: str, replicate: str, recipe: Recipe) -> tuple[str, ...] | None:
+        """The sources of a recipe of a random subset of them; None of others."""
+        if recipe.subset is None:
+            return None
+        seed = self.run.replicate(replicate).seed
+        return tuple(self.run.drawn_sources(target, seed, recipe.subset))
 
     def _label_fraction(self, target: str, replicate: Replicate) -> float | None:
         """The label fraction of a target; None where its labels are given."""

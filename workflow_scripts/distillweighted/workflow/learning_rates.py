@@ -12,7 +12,7 @@ from distillweighted.sources.zoo import list_sources
 from distillweighted.workflow.problems import Problem, unknown_name
 from distillweighted.workflow.recipes import Recipe
 
-SHARING = ("distill_equal", "distill_auto_p", "distill_top_k")
+SHARING = ("distill_equal", "distill_auto_p", "distill_top_k", "distill_subset")
 """What has the learning rate of distill_weighted unless it has its own: these differ from its p in
 weights alone."""
 
@@ -36,13 +36,13 @@ def learning_rate_of(config: Mapping[str, Any], recipe: Recipe) -> float:
 
     Its own, of a candidate; else the first that `training.learning_rates` has of: the recipe's
     name (in_transfer-resnet18), its method's (see `rate_name`), and for DistillEqual, controls and
-    other choices of weights (`SHARING`) that of DistillWeighted. Else the default, which for source
-    architectures is that of sources.
+    other choices of weights (`SHARING`) that of DistillWeighted. Else the default, which for
+    baselines of other architectures is that of sources.
     """
     if recipe.learning_rate is not None:
         return recipe.learning_rate
     training = config["training"]
-    names = [recipe.base.name]
+    names, distilled = [recipe.base.name], recipe.method == "distill_weighted"
     if recipe.architecture is None:
         names.append(rate_name(recipe))
         if names[-1] in SHARING or recipe.facts.control is not None:
@@ -50,10 +50,12 @@ def learning_rate_of(config: Mapping[str, Any], recipe: Recipe) -> float:
     elif recipe.method == "finetune_selected_source":
         # IN+Transfer's is that of the student's own architecture.
         names.append(recipe.method)
+    elif distilled:
+        names += [rate_name(recipe), recipe.method]
     for name in names:
         if name in training["learning_rates"]:
             return training["learning_rates"][name]
-    if recipe.architecture in (None, config["student"]["architecture"]):
+    if recipe.architecture in (None, config["student"]["architecture"]) or distilled:
         return training["learning_rate"]
     return training["sources"]["learning_rate"]
 
@@ -82,6 +84,9 @@ def tuning_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if config["choice"] is not None:
         text = "tuning and choice both say which learning rates are tried (allowed: null)"
         yield Problem("choice", text)
+    only = "tuning is of learning rates alone (allowed: [])"
     for key in ("other_label_fractions", "other_lambdas"):
         if config["training"][key]:
-            yield Problem(f"training.{key}", "tuning is of learning rates alone (allowed: [])")
+            yield Problem(f"training.{key}", only)
+    if config["student"]["other_architectures"]:
+        yield Problem("student.other_architectures", only)

@@ -57,7 +57,7 @@ def _methods_of(recipe: Recipe, default_p: float) -> set[str]:
         return set()
     if recipe.method == "distill_single":
         return {"distill_random_selection", "distill_nearest"}
-    if recipe.facts.variants == "keeps":
+    if recipe.facts.variants in ("keeps", "subsets"):
         return set()
     if recipe.facts.variants != "exponents":
         return {recipe.method}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from distillweighted.analysis import paper_numbers
 from distillweighted.analysis.ranks import MIN_METHODS, MIN_TARGETS
 from distillweighted.methods import METHODS
+from distillweighted.workflow.growth import Growth
 from distillweighted.workflow.learning_rates import rate_name
 from distillweighted.workflow.planned_methods import planned_methods
 from distillweighted.workflow.recipes import format_p, lambda_recipes
@@ -84,6 +85,11 @@ class Products:
         return [recipe.name for recipe in lambda_recipes(self.run.config)]
 
     @cached_property
+    def growth(self) -> Growth:
+        """What it shows of how distillation grows."""
+        return Growth(self.run)
+
+    @cached_property
     def is_tuning(self) -> bool:
         """Whether it tunes learning rates, and has that table alone."""
         return self.run.config["tuning"] is not None
@@ -150,7 +156,7 @@ class Products:
             names.append("table_target_groups")
         if self.has_correlations:
             names += ["table2_correlation", "table3_relative_accuracy"]
-        return names
+        return names + self.growth.names
 
     @cached_property
     def figures(self) -> list[str]:
@@ -167,7 +173,7 @@ class Products:
             names.append("effect_of_lambda")
         if len(self.methods) >= MIN_METHODS and len(self.run.targets) >= MIN_TARGETS:
             names.append("critical_difference")
-        return names
+        return names + self.growth.names
 
     @cached_property
     def captions(self) -> list[str]:

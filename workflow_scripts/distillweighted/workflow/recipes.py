@@ -19,7 +19,7 @@ from distillweighted.sources.zoo import (
     baseline_architectures,
 )
 
-STORED = ("one", "default_p", "draws", "keeps")
+STORED = ("one", "default_p", "draws", "keeps", "subsets")
 """Variants whose weights are stored, where there are any, for just the recipes of the grid."""
 
 
@@ -47,8 +47,12 @@ class Recipe:
     keep: int | None = None
     """How many of the nearest sources it has, of equal weights."""
 
+    subset: int | None = None
+    """How many sources, drawn at random, it has (`subsets.drawn_sources`)."""
+
     architecture: str | None = None
-    """The source architecture of a baseline; None for the student's."""
+    """The network that is trained where it is not the student's: a source's, of a baseline, or
+    another student's (`student.other_architectures`)."""
 
     learning_rate: float | None = None
     """Its own peak learning rate, of a candidate (`choice.learning_rates`) or where rates are tuned
@@ -61,15 +65,19 @@ class Recipe:
     @property
     def name(self) -> str:
         """Its name in paths and tables."""
-        name, variant = self.method, self.source or self.architecture
-        if self.p is not None:
+        name = self.method
+        if self.subset is not None:
+            name += f"-n{self.subset}"
+        elif self.p is not None:
             name += f"-p{format_p(self.p)}"
         elif self.draw is not None:
             name += f"-draw{self.draw}"
         elif self.keep is not None:
             name += f"-k{self.keep}"
-        elif variant is not None:
-            name += f"-{variant}"
+        elif self.source is not None:
+            name += f"-{self.source}"
+        if self.architecture is not None:
+            name += f"-{self.architecture}"
         if self.learning_rate is not None:
             name += f"-rate{self.learning_rate:g}"
         return name if self.lam is None else f"{name}-lambda{self.lam:g}"
@@ -83,6 +91,14 @@ class Recipe:
     def facts(self) -> Method:
         """The row of its method."""
         return METHODS[self.method]
+
+    @property
+    def weights_name(self) -> str:
+        """The name under which its weights are stored, where there are any: whatever student is
+        trained with them, but that of a selected source has its own."""
+        if self.facts.variants == "architectures":
+            return self.base.name
+        return replace(self.base, architecture=None).name
 
     @property
     def has_weights_file(self) -> bool:
@@ -124,6 +140,17 @@ def lambda_recipes(config: Mapping[str, Any]) -> list[Recipe]:
     return [replace(plain, lam=lam) for lam in others]
 
 
+def architecture_recipes(config: Mapping[str, Any]) -> list[Recipe]:
+    """The recipes of students of `student.other_architectures`: IN+Transfer, DistillWeighted at
+    `methods.default_p` and, where p = inf is asked for, DistillNearest."""
+    methods = config["methods"]
+    exponents = [p for p in methods["distill_weighted"] if p in (methods["default_p"], math.inf)]
+    plain = [Recipe("in_transfer")] if config["baselines"]["in_transfer"] else []
+    plain += [Recipe("distill_weighted", p=p) for p in exponents]
+    names = config["student"]["other_architectures"]
+    return [replace(recipe, architecture=name) for name in names for recipe in plain]
+
+
 def is_chosen(recipe: Recipe) -> bool:
     """Whether the settings of a recipe are chosen where the configuration has a `choice`."""
     return recipe.architecture is None and recipe.lam is None and recipe.facts.control is None
@@ -137,8 +164,8 @@ def methods_of(recipe: Recipe, default_p: float) -> list[str]:
         recipe: The recipe.
         default_p: The exponent of DistillWeighted.
     """
-    one_of_several = recipe.draw is not None or recipe.keep is not None or recipe.lam is not None
-    if one_of_several or recipe.facts.control is not None:
+    variant_of = (recipe.draw, recipe.keep, recipe.subset, recipe.lam)
+    if any(value is not None for value in variant_of) or recipe.facts.control is not None:
         return []
     if recipe.method != "distill_weighted":
         return [recipe.method]
@@ -210,6 +237,12 @@ def _variants(
         yield from (Recipe(method.name, draw=draw) for draw in range(wanted))
     elif method.variants == "keeps":
         yield from (Recipe(method.name, keep=k) for k in wanted)
+    elif method.variants == "subsets":
+        p = config["methods"]["default_p"]
+        for size in wanted:
+            # One source has all the weight: that student is among the singles already.
+            if not (size == 1 and single):
+                yield Recipe(method.name, p=p, subset=size)
     elif method.variants == "default_p":
         if wanted:
             yield Recipe(method.name, p=config["methods"]["default_p"])
@@ -218,6 +251,6 @@ def _variants(
 
 
 def asked(method: Method, config: Mapping[str, Any]) -> Any:
-    """What the configuration says of a method: whether, how often, or for which p or k."""
+    """What the configuration says of a method: whether, how often, or for which p, k or sizes."""
     section, key = method.switch.split(".")
     return config[section][key]

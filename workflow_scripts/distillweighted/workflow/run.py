@@ -55,6 +55,7 @@ from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.products import Products
 from distillweighted.workflow.recipes import Recipe, is_chosen, weight_recipes
 from distillweighted.workflow.resources import Resources
+from distillweighted.workflow.subsets import drawn_sources
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,10 @@ class Run:
         """The sources that may serve a target, sorted by name."""
         return self._admissible[target]
 
+    def drawn_sources(self, target: str, seed: int, size: int) -> list[str]:
+        """Names of the sources of a random subset, sorted; larger ones hold smaller ones."""
+        return drawn_sources([s.name for s in self.admissible(target)], target, seed, size)
+
     def excluded(self, target: str) -> dict[str, str]:
         """Names of the sources that may not serve a target, each with the reason."""
         return excluded_sources(self.config, target)
@@ -288,7 +293,7 @@ class Run:
 
     def weights_path(self, student: PlannedStudent) -> str | None:
         """The file of a student's weights over the sources; None if it has none."""
-        name = student.recipe.base.name
+        name = student.recipe.weights_name
         if name not in self.weight_recipes:
             return None
         return self.paths.weights(student.target, student.replicate.name, name)
@@ -299,6 +304,9 @@ class Run:
         for student in students:
             if student.recipe.source is not None:
                 used.add(student.recipe.source)
+            elif student.recipe.subset is not None:
+                seed, size = student.replicate.seed, student.recipe.subset
+                used |= {*self.drawn_sources(student.target, seed, size)}
             elif OBJECTIVES[student.recipe.facts.objective].pseudo_labels:
                 used |= {source.name for source in self.admissible(student.target)}
         return sorted(used)

@@ -1,4 +1,4 @@
-"""Checks of p and k: exponents of eq. 5, and numbers of sources that a target must have."""
+"""Checks of p, k and sizes: exponents of eq. 5, and numbers of sources that a target must have."""
 
 from __future__ import annotations
 
@@ -53,6 +53,19 @@ def top_k_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
                 path,
                 f"{k} is similarity.weighting.keep, so that this is distill_weighted at p = 0; "
                 "leave out one of the two",
+            )
+
+
+def subset_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Random subsets of as many sources as there are, or more, whose student another one is."""
+    limit, target = fewest_sources(config)
+    for i, size in enumerate(config["methods"]["distill_subset_sizes"]):
+        if size >= limit:
+            allowed = f"a whole number from 1 to {limit - 1}" if limit > 1 else "[]"
+            yield Problem(
+                f"methods.distill_subset_sizes.{i}",
+                f"{size} is all of the {limit} sources of target '{target}', or more, which "
+                f"distill_weighted weights (allowed: {allowed})",
             )
 
 

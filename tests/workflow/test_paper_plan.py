@@ -24,8 +24,9 @@ def planned(*configs):
 @pytest.mark.parametrize("configs", GOLDEN)
 def test_the_library_plans_as_many_jobs_as_snakemake(configs):
     run, jobs = Run.read(*(ROOT / path for path in configs.split())), planned(*configs.split())
-    assert jobs["store_student"] == len(run.students)
-    cohorts = {(s.target, s.replicate.name, s.cohort) for s in run.students}
+    students = [*run.students, *run.candidates]
+    assert jobs["store_student"] == len(students)
+    cohorts = {(s.target, s.replicate.name, s.cohort) for s in students}
     assert jobs["train_students"] == len(cohorts)
     assert jobs["store_inference"] == sum(len(run.admissible(target)) for target in run.targets)
     trained, loaded = (len(run.names_of_kind(kind)) for kind in ("trained", "loaded"))

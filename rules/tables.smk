@@ -42,6 +42,7 @@ rule collect_accuracy:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(20),
     params:
+        # Only where there are any, so that the tables of other runs are not made again.
         **(
             {
                 "students": RUN.products.growth.students,
@@ -54,7 +55,6 @@ rule collect_accuracy:
         cells=RUN.products.cells,
         lambdas=RUN.products.lambdas,
         lambda_recipes=RUN.products.lambda_recipes,
-        # Only where there are any, so that the tables of other runs are not made again.
         label_fraction=config["training"]["label_fraction"],
     script:
         "../workflow_scripts/collect_accuracy.py"

@@ -1,17 +1,13 @@
 """Rule infer_sources: features and probabilities of a cohort of sources for a target's images."""
 
-import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from distillweighted.batches.forward import FAILURES
-from distillweighted.sources.asking import Target, answers, store
+from distillweighted.sources.asking import Target, answer_all, answers, store
 from distillweighted.sources.jobs import InferenceJob
-
-log = logging.getLogger(__name__)
+from distillweighted.sources.together import Answers
 
 
 def main(
@@ -38,20 +34,13 @@ def main(
         scratch: Folder for copies of the images on this machine's own disk.
         test_images: The target's test images, where sources are asked about them too.
     """
-    # It has been removed, but a job of a killed run may have gone on for a moment.
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
     torch.set_num_threads(threads)
     target = Target(images, index, test_images, scratch)
-    for source, said in answers(jobs, files, target, threads=threads):
-        try:
-            if isinstance(said, Exception):
-                raise said
-            store(jobs[source], said, files[source], target, output / f"{source}.safetensors")
-        except FAILURES as error:
-            log.exception("source %s was not asked", source)
-            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
-            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
+
+    def store_one(source: str, said: Answers, path: Path) -> None:
+        store(jobs[source], said, files[source], target, path)
+
+    answer_all(jobs, files, target, output, store_one, threads=threads)
 
 
 def infer(

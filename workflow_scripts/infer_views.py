@@ -1,18 +1,14 @@
 """Rule infer_views: what a cohort of sources says of fixed views of a target's images."""
 
-import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from distillweighted.batches.forward import FAILURES
-from distillweighted.sources.asking import answers
+from distillweighted.sources.asking import answer_all
 from distillweighted.sources.asking_views import ViewedTarget, store_views
 from distillweighted.sources.jobs import ViewsJob
-
-log = logging.getLogger(__name__)
+from distillweighted.sources.together import Answers
 
 
 def main(
@@ -36,23 +32,15 @@ def main(
         threads: CPU threads.
         scratch: Folder for copies of the images on this machine's own disk.
     """
-    # It has been removed, but a job of a killed run may have gone on for a moment.
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
     torch.set_num_threads(threads)
     first = next(iter(jobs.values()))
     target = ViewedTarget(images, index, first.count, first.seen, scratch=scratch, threads=threads)
     asked = {source: job.inference for source, job in jobs.items()}
-    for source, said in answers(asked, files, target, threads=threads):
-        try:
-            if isinstance(said, Exception):
-                raise said
-            path = output / f"{source}.safetensors"
-            store_views(jobs[source], said, files[source], target, path)
-        except FAILURES as error:
-            log.exception("source %s was not asked", source)
-            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
-            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
+
+    def store_one(source: str, said: Answers, path: Path) -> None:
+        store_views(jobs[source], said, files[source], target, path)
+
+    answer_all(asked, files, target, output, store_one, threads=threads)
 
 
 if "snakemake" in globals():

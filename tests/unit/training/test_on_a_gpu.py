@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from test_resumption import SETTINGS
 from torch import nn
 
 from distillweighted.batches.forward import predict
@@ -18,7 +19,6 @@ from distillweighted.training import loop
 from distillweighted.training.loop import train_students
 from distillweighted.training.recorder import Recorder
 from distillweighted.training.resumption import Checkpoint, TrainingStopped
-from distillweighted.training.settings import StudentSettings
 from distillweighted.training.source import train_source
 from distillweighted.training.source_job import SourceSettings
 from distillweighted.training.student import PseudoLabels, Student
@@ -27,17 +27,6 @@ from distillweighted.training.trainee import StepClock
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 MEAN, STD = [0.5, 0.5, 0.5], [0.25, 0.25, 0.3]
-SETTINGS = StudentSettings(
-    steps=12,
-    labeled_batch=4,
-    unlabeled_batch=8,
-    lam=0.8,
-    temperature=1.0,
-    learning_rate=0.003,
-    weight_decay=0.01,
-    fixmatch_threshold=0.3,
-    fixmatch_weight=1.0,
-)
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
 SHIFTED = PaddedCrop(2)
 LABELED, UNLABELED = np.arange(12), np.arange(12, 40)

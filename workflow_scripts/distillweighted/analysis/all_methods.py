@@ -6,7 +6,7 @@ import pandas as pd
 
 from distillweighted.analysis.methods_accuracy import (
     method_accuracy,
-    require_columns,
+    method_seconds,
     student_architecture,
 )
 from distillweighted.analysis.paired import table1_paired
@@ -63,15 +63,13 @@ def all_methods(
     Raises:
         ValueError: As of `table1_paired`.
     """
-    require_columns(accuracy, ["train_seconds"], "the accuracy table")
+    seconds = method_seconds(accuracy, nearest, default_p=default_p)
     methods = method_accuracy(accuracy, nearest, default_p=default_p, partial=True, oracle=oracle)
     student = student_architecture(methods)
     methods = methods[methods["student"] == student]
     pairs = table1_paired(methods, reference=reference)[0].set_index("method")
-    seconds = accuracy.assign(accuracy=accuracy["train_seconds"])
-    seconds = method_accuracy(seconds, nearest, default_p=default_p, partial=True)
     seconds = seconds[seconds["student"] == student]
-    seconds = seconds.pivot(index=["target", "seed"], columns="method", values="accuracy")
+    seconds = seconds.pivot(index=["target", "seed"], columns="method", values="train_seconds")
     relative = seconds.div(seconds[reference], axis=0).median()
     rows = []
     for method in sorted(set(methods["method"]), key=method_rank):

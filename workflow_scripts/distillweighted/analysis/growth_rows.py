@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from distillweighted.analysis.methods_accuracy import method_accuracy, student_architecture
+from distillweighted.analysis.methods_accuracy import (
+    CELL,
+    method_accuracy,
+    method_seconds,
+    methods_by_fraction,
+    student_architecture,
+)
 
 MEASURED = ["target", "seed", "accuracy", "train_seconds"]
 
@@ -108,12 +114,7 @@ def by_labels(
         Columns method, label_fraction, target, seed, accuracy.
     """
     parts = []
-    for fraction in sorted(set(accuracy["label_fraction"])):
-        methods = method_accuracy(
-            accuracy[accuracy["label_fraction"] == fraction],
-            nearest[nearest["label_fraction"] == fraction],
-            default_p=default_p,
-        )
+    for fraction, methods in methods_by_fraction(accuracy, nearest, default_p=default_p):
         methods = methods[methods["student"] == student_architecture(methods)]
         parts.append(methods.assign(label_fraction=fraction))
     columns = ["method", "label_fraction", "target", "seed", "accuracy"]
@@ -140,10 +141,7 @@ def by_students(
     for student, size in sizes.sort_values("gmacs").iterrows():
         own = accuracy[accuracy["student"] == student]
         rows = method_accuracy(own, nearest, default_p=default_p, partial=True)
-        seconds = own.assign(accuracy=own["train_seconds"])
-        seconds = method_accuracy(seconds, nearest, default_p=default_p, partial=True)
-        # Of the same students in the same order.
-        rows = rows.assign(train_seconds=seconds["accuracy"])
+        rows = rows.merge(method_seconds(own, nearest, default_p=default_p), on=CELL)
         rows = rows[rows["method"].isin(compared)]
         parts.append(rows.assign(mmacs=1000 * size["gmacs"], parameters=round(size["parameters"])))
     columns = ["method", "student", "mmacs", "parameters", *MEASURED]

@@ -10,7 +10,7 @@ single-source students, DistillNearest the single-source student of the most sim
 DistillEqual is DistillWeighted with p = 0.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -226,6 +226,51 @@ def method_accuracy(
             require_complete(group, ["student", "source"], [target], of_singles)
     order = {target: position for position, target in enumerate(targets)}
     return rows.sort_values("target", key=lambda t: t.map(order), kind="stable", ignore_index=True)
+
+
+def methods_by_fraction(
+    accuracy: pd.DataFrame, nearest: pd.DataFrame, *, default_p: float = 12.0
+) -> Iterator[tuple[float, pd.DataFrame]]:
+    """`method_accuracy` for every share of labelled images.
+
+    Args:
+        accuracy: One row a student, with the column label_fraction too.
+        nearest: Columns target, seed, source, label_fraction: the source that ranks first.
+        default_p: The p of DistillWeighted.
+
+    Yields:
+        Each label fraction, in rising order, and the methods at it.
+    """
+    for table, name in ((accuracy, "the accuracy table"), (nearest, "the table of sources")):
+        require_columns(table, ("label_fraction",), name)
+    for fraction in sorted(set(accuracy["label_fraction"])):
+        yield (
+            fraction,
+            method_accuracy(
+                accuracy[accuracy["label_fraction"] == fraction],
+                nearest[nearest["label_fraction"] == fraction],
+                default_p=default_p,
+            ),
+        )
+
+
+def method_seconds(
+    accuracy: pd.DataFrame, nearest: pd.DataFrame, *, default_p: float = 12.0
+) -> pd.DataFrame:
+    """Seconds of training of each method's students, as `method_accuracy` has their accuracy.
+
+    Args:
+        accuracy: One row a student, with the column train_seconds too.
+        nearest: Columns target, seed, source: the source that ranks first.
+        default_p: The p of DistillWeighted.
+
+    Returns:
+        The columns `CELL` and train_seconds.
+    """
+    require_columns(accuracy, ["train_seconds"], "the accuracy table")
+    seconds = accuracy.assign(accuracy=accuracy["train_seconds"])
+    rows = method_accuracy(seconds, nearest, default_p=default_p, partial=True)
+    return rows[[*CELL, "accuracy"]].rename(columns={"accuracy": "train_seconds"})
 
 
 def oracle_students(accuracy: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from distillweighted.analysis.methods_accuracy import (
     method_accuracy,
-    require_columns,
+    methods_by_fraction,
     student_architecture,
 )
 from distillweighted.methods import method_rank
@@ -30,15 +30,8 @@ def table_label_fractions(
         targets), improvement (of the mean over in_transfer's; NaN where that was not run), ordered
         by label fraction and method.
     """
-    for table, name in ((accuracy, "the accuracy table"), (nearest, "the table of sources")):
-        require_columns(table, ("label_fraction",), name)
     parts = []
-    for fraction in sorted(set(accuracy["label_fraction"])):
-        methods = method_accuracy(
-            accuracy[accuracy["label_fraction"] == fraction],
-            nearest[nearest["label_fraction"] == fraction],
-            default_p=default_p,
-        )
+    for fraction, methods in methods_by_fraction(accuracy, nearest, default_p=default_p):
         means = _means(methods)
         means.insert(0, "label_fraction", fraction)
         parts.append(means)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from distillweighted.batches.forward import FAILURES
 from distillweighted.batches.views import View, make_view
@@ -20,6 +24,8 @@ from distillweighted.sources.outputs import save_inference
 from distillweighted.sources.together import Answers, Source, ask
 from distillweighted.tasks.pools import Pool, open_pool
 from distillweighted.tasks.prepared import read_image_names, read_index
+
+log = logging.getLogger(__name__)
 
 Files = Mapping[str, Path]
 """A source's own files by name: model, its model.safetensors or the user's own file of an outside
@@ -132,6 +138,51 @@ def _outside(job: InferenceJob, own: Files, target: Target, threads: int) -> Ans
     }
 
 
+def answer_all(
+    jobs: Mapping[str, InferenceJob],
+    files: Mapping[str, Files],
+    target: Target,
+    output: Path,
+    store_one: Callable[[str, Answers, Path], None],
+    *,
+    threads: int,
+) -> None:
+    """Ask sources and store what each says; of one that fails a note says why, the others go on.
+
+    Args:
+        jobs: The sources, by name, and how each is asked.
+        files: Each one's own files.
+        target: The images.
+        output: Folder to write, anew: a source's answers, or its note.
+        store_one: Writes a source's answers to a file.
+        threads: CPU threads.
+    """
+    # It has been removed, but a job of a killed run may have gone on for a moment.
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    for source, said in answers(jobs, files, target, threads=threads):
+        try:
+            if isinstance(said, Exception):
+                raise said
+            store_one(source, said, output / f"{source}.safetensors")
+        except FAILURES as error:
+            log.exception("source %s was not asked", source)
+            hint = f"Other sources are unaffected. To try again unchanged, remove {output}"
+            (output / f"{source}.failed.txt").write_text(f"error: {error}\n{hint}\n")
+
+
+def with_pseudo_labels(
+    outputs: Mapping[str, np.ndarray], job: InferenceJob
+) -> dict[str, np.ndarray]:
+    """What a source says, with those of k-means where it has no pseudo-labels to teach."""
+    if job.head not in NEED_CLUSTERS and "pseudo_labels" in outputs:
+        return dict(outputs)
+    from distillweighted.sources.stand_ins import kmeans_pseudo_labels
+
+    seed = derive_seed("k-means", job.target, job.source)
+    return {**outputs, "pseudo_labels": kmeans_pseudo_labels(outputs["features"], seed=seed)}
+
+
 def store(job: InferenceJob, said: Answers, own: Files, target: Target, output: Path) -> None:
     """Write what a source says, keyed by what made it.
 
@@ -142,12 +193,7 @@ def store(job: InferenceJob, said: Answers, own: Files, target: Target, output: 
         target: The images.
         output: The file.
     """
-    outputs = dict(said["train"])
-    if job.head in NEED_CLUSTERS or "pseudo_labels" not in outputs:
-        from distillweighted.sources.stand_ins import kmeans_pseudo_labels
-
-        seed = derive_seed("k-means", job.target, job.source)
-        outputs["pseudo_labels"] = kmeans_pseudo_labels(outputs["features"], seed=seed)
+    outputs = with_pseudo_labels(said["train"], job)
     if "test" in said:
         outputs["test_features"] = said["test"]["features"]
     settings = [job.view, job.statistics, job.activation]

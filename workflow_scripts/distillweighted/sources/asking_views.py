@@ -11,10 +11,9 @@ import numpy as np
 
 from distillweighted.batches.fixed_views import FixedViews
 from distillweighted.batches.views import AS_STORED, View, make_view
-from distillweighted.seeds import derive_seed
-from distillweighted.sources.asking import Files, Target
+from distillweighted.sources.asking import Files, Target, with_pseudo_labels
 from distillweighted.sources.jobs import InferenceJob, ViewsJob
-from distillweighted.sources.model import NEED_CLUSTERS, NEED_FEATURES
+from distillweighted.sources.model import NEED_FEATURES
 from distillweighted.sources.outputs import save_inference
 from distillweighted.sources.together import Answers
 from distillweighted.tasks.pools import Pool
@@ -77,12 +76,8 @@ def store_views(job: ViewsJob, said: Answers, own: Files, target: Target, output
         output: The file.
     """
     asked, parts = job.inference, [said[str(k)] for k in range(job.count)]
-    outputs = {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
-    if asked.head in NEED_CLUSTERS or "pseudo_labels" not in outputs:
-        from distillweighted.sources.stand_ins import kmeans_pseudo_labels
-
-        seed = derive_seed("k-means", asked.target, asked.source)
-        outputs["pseudo_labels"] = kmeans_pseudo_labels(outputs["features"], seed=seed)
+    together = {kind: np.concatenate([part[kind] for part in parts]) for kind in parts[0]}
+    outputs = with_pseudo_labels(together, asked)
     if asked.head not in NEED_FEATURES:
         del outputs["features"]
     told = [job.count, job.seen, asked.view, asked.statistics, asked.activation, asked.head]

@@ -76,7 +76,9 @@ def _with_lessons_on(device: torch.device, students: Sequence[Student]) -> Itera
     def there(lessons: Tensor | None) -> Tensor | None:
         if lessons is None:
             return None
-        return moved.setdefault(id(lessons), lessons.to(device))
+        if id(lessons) not in moved:
+            moved[id(lessons)] = lessons.to(device)
+        return moved[id(lessons)]
 
     for one in students:
         pseudo = one.pseudo_labels

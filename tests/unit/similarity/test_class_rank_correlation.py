@@ -100,9 +100,10 @@ def test_rank_correlation_with_ties(n, levels, seed):
 
 
 @pytest.mark.parametrize("n", [1, 5, 1023, 1024, 1300, 5000, 20_011])
-@pytest.mark.parametrize("part", [2000, 1 << 18])
-def test_numbers_are_in_order_whatever_they_are(monkeypatch, n, part):
-    monkeypatch.setattr(ranks, "PART", part)
+@pytest.mark.parametrize("whole, part, block", [(0, 2000, 1500), (1 << 20, 2000, 1 << 15)])
+def test_numbers_are_in_order_whatever_they_are(monkeypatch, n, whole, part, block):
+    for name, value in {"WHOLE": whole, "PART": part, "BLOCK": block}.items():
+        monkeypatch.setattr(ranks, name, value)
     rng = np.random.default_rng(0)
     clusters = np.where(rng.random(n) < 0.5, 0, 1 << 41) + rng.integers(0, 50, n)
     for values in (
@@ -141,7 +142,12 @@ def test_metrics_share_a_representation(d, offset):
 def test_halves_and_shuffles_multiply_no_features_again(monkeypatch):
     calls = []
     multiply = inputs._row_correlations
-    monkeypatch.setattr(inputs, "_row_correlations", lambda x: calls.append(1) or multiply(x))
+
+    def counted(features, **into):
+        calls.append(1)
+        return multiply(features, **into)
+
+    monkeypatch.setattr(inputs, "_row_correlations", counted)
     rng = np.random.default_rng(2)
     labels, features = np.arange(40) % 4, rng.normal(size=(40, 90))
     prepared = Representation(features)

@@ -42,7 +42,7 @@ def cka(
     # Centring the columns centres the kernels; the U-statistic does not change, but loses fewer
     # digits to cancellation.
     k, el = representation.kernel, Kernel(y)
-    product = k.features.T @ el.features
+    product = el.features.T @ k.features
     kl, kk, ll = float(np.vdot(product, product)), k.norm, el.norm
     if debiased:
         kl, kk, ll = _unbiased(kl, k, el), _unbiased(kk, k, k), _unbiased(ll, el, el)

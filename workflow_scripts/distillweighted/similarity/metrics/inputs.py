@@ -104,7 +104,9 @@ class Representation:
                 # A correlation is of its two rows alone; what `parc` may do first is of all rows.
                 found = of_whole[1][np.ix_(self._whole[1], self._whole[1])]
             else:
-                found, lengths = _row_correlations(self.projected(standardize, pca_dims))
+                rows = self.projected(standardize, pca_dims)
+                own = rows if asked != (False, None) else None  # No one else has them.
+                found, lengths = _row_correlations(rows, into=own)
                 if asked == (False, None) and self.features.shape[1] > len(self):
                     self._kernel_norm = _kernel_norm(found, lengths, self.scaled)
             self._correlations = asked, found
@@ -178,10 +180,18 @@ def without_constant_rows(features: np.ndarray) -> np.ndarray:
     return features
 
 
-def _row_correlations(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pearson correlations of rows `[n, n]`, and the lengths of the rows less their means `[n]`."""
+def _row_correlations(
+    features: np.ndarray, *, into: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson correlations of rows `[n, n]`, and the lengths of the rows less their means `[n]`.
+
+    Args:
+        features: `[n, d]`.
+        into: where the rows are normalised, which may be the features themselves; by default, new
+            memory.
+    """
     features = without_constant_rows(features)
-    rows = features - features.mean(axis=1, keepdims=True)
+    rows = np.subtract(features, features.mean(axis=1, keepdims=True), out=into)
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     rows /= lengths[:, None]
     return rows @ rows.T, lengths

@@ -6,7 +6,7 @@ CORES ?= all
 DEVICE ?= cpu
 SNAKEMAKE := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: demo own-task field-check many-sources tuning mini-paper beyond validated-p growth-sources growth-labels growth-students paper-check test test-slow test-slurm lint bench memory load rulegraph \
+.PHONY: demo own-task field-check many-sources tuning mini-paper beyond validated-p growth-sources growth-labels growth-students paper-check test test-slow test-slurm lint bench profiles memory load rulegraph \
 	docs-figures clean
 
 demo: $(VENV)/.installed  ## the embedded benchmark in its small size: report, tables, figures
@@ -91,6 +91,9 @@ lint: $(VENV)/.installed  ## formatting, linting, and Snakemake's own checks
 bench: $(VENV)/.installed  ## speed, as ratios measured in one run; DEVICE=cuda: of training on a GPU
 	@status=0; test $(DEVICE) = cuda || OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench_similarity.py || status=1; \
 		$(BIN)/python tests/bench.py --device $(DEVICE) || status=1; exit $$status
+
+profiles: $(VENV)/.installed  ## where the time of a training step, an inference job and the demo goes
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/profiles.py
 
 memory: $(VENV)/.installed  ## peak memory of the jobs at the size of NABirds
 	$(BIN)/python tests/memory.py

@@ -113,4 +113,6 @@ clean:  ## remove the environment; results stay
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@# Every job imports it, and some machines are told not to keep what Python makes of sources.
+	$(BIN)/python -m compileall -q workflow_scripts
 	touch $@

@@ -168,9 +168,14 @@ def embedded() -> None:
             at_least=0.85,
         )
     compare(
-        "28 sources / one source, a student",
-        lambda: train(multi),
-        lambda: train(single),
+        "28 sources / one source, bare steps",
+        lambda: bare_steps("convnet_tiny", 24, 32, longer, sum(SIZES)),
+        lambda: bare_steps("convnet_tiny", 24, 32, longer, SIZES[0]),
+    )
+    compare(
+        "28 sources / one source, steps of a student",
+        lambda: train(multi, settings=longer),
+        lambda: train(single, settings=longer),
         at_most=1.05,
     )
     compare("single-source student / transfer", lambda: train(single), lambda: train(transfer))

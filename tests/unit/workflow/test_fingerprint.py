@@ -1,16 +1,19 @@
 """Fingerprints: what redoes work, and which code each rule depends on."""
 
 import ast
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from distillweighted.files.checksums import fingerprint_files
+from distillweighted.workflow import fingerprint
 from distillweighted.workflow.fingerprint import (
     REGISTRIES,
     fingerprint_code,
@@ -88,6 +91,85 @@ def test_code_counts(tree: Path, text: str) -> None:
     before = fingerprint_code(tree / "script.py")
     (tree / "distillweighted/a.py").write_text(text)
     assert fingerprint_code(tree / "script.py") != before
+
+
+@pytest.fixture
+def new_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """Forgets what a process knows of files, after writing it; tells how many it had parsed."""
+    kept, parsed = [], []
+    parse = ast.parse
+    monkeypatch.setattr(
+        fingerprint.ast, "parse", lambda *a, **k: parsed.append(1) or parse(*a, **k)
+    )
+    monkeypatch.setattr(fingerprint, "ANALYSED", tmp_path / "cache" / "analysed.json")
+    monkeypatch.setattr(fingerprint.sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(fingerprint.atexit, "register", lambda *call: kept.append(call))
+
+    def forget() -> int:
+        for keep, *arguments in kept:
+            keep(*arguments)
+        count = len(parsed)
+        kept.clear()
+        parsed.clear()
+        for cached in (fingerprint._analysed, fingerprint._analyse_once, fingerprint._own_code):
+            cached.cache_clear()
+        return count
+
+    forget()
+    yield forget
+    forget()
+
+
+def test_files_are_parsed_once_for_all_processes(tree: Path, new_process) -> None:
+    first = fingerprint_code(tree / "script.py")
+    assert new_process() == 2
+    assert fingerprint_code(tree / "script.py") == first
+    assert new_process() == 0
+    (tree / "distillweighted/a.py").write_text("X = 2\n\n\ndef f():\n    return X\n")
+    assert fingerprint_code(tree / "script.py") != first
+    assert new_process() == 1
+    # Both are known now, and what was there is still.
+    (tree / "distillweighted/a.py").write_text(TREE["distillweighted/a.py"])
+    assert fingerprint_code(tree / "script.py") == first
+    assert new_process() == 0
+
+
+@pytest.mark.parametrize("content", ["", '{"a": ', "\x00"])
+def test_damaged_knowledge_of_files_is_none(tree: Path, new_process, content: str) -> None:
+    first = fingerprint_code(tree / "script.py")
+    new_process()
+    fingerprint.ANALYSED.write_text(content)
+    assert fingerprint_code(tree / "script.py") == first
+    assert new_process() == 2
+    assert fingerprint_code(tree / "script.py") == first
+    assert new_process() == 0
+
+
+def test_old_knowledge_of_files_is_forgotten(tree: Path, new_process, monkeypatch) -> None:
+    monkeypatch.setattr(fingerprint, "FORGET", 2)
+    fingerprint_code(tree / "script.py")
+    assert new_process() == 2
+    (tree / "distillweighted/a.py").write_text("X = 2\n")
+    fingerprint_code(tree / "script.py")
+    new_process()
+    assert len(json.loads(fingerprint.ANALYSED.read_text())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tree: Path, new_process) -> None:
+    fingerprint.ANALYSED.parent.write_text("a file in the folder's place")
+    first = fingerprint_code(tree / "script.py")
+    assert new_process() == 2
+    assert fingerprint_code(tree / "script.py") == first
+
+
+def test_what_other_code_found_of_files_does_not_count(
+    tree: Path, new_process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fingerprint_code(tree / "script.py")
+    new_process()
+    monkeypatch.setattr(fingerprint, "_own_code", functools.cache(lambda: b"other"))
+    fingerprint_code(tree / "script.py")
+    assert new_process() == 2
 
 
 def test_only_imported_modules_count(tree: Path) -> None:

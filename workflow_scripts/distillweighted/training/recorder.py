@@ -30,7 +30,7 @@ class Recorder:
         """Whether a network is recorded, or cannot be."""
         return id(network) in self._recorded
 
-    def record(self, network: nn.Module, images: Tensor) -> None:
+    def record(self, network: nn.Module, images: Tensor, *, name: str) -> None:
         """Record a network's kernels, forward and backward, at its first batch.
 
         From then on it takes batches of that size alone while it trains; in evaluation mode it
@@ -41,6 +41,7 @@ class Recorder:
         Args:
             network: The network, in training mode.
             images: The batch on the GPU, as the network will read them.
+            name: What the log calls the network.
         """
         self._recorded[id(network)] = network
         if self._pool is None:
@@ -56,7 +57,7 @@ class Recorder:
             ):
                 torch.cuda.make_graphed_callables(network, (images.clone(),), pool=self._pool)
         except RuntimeError as error:
-            log.warning("its kernels are started one by one: %s", error)
+            log.warning("%s: its kernels are started one by one: %s", name, error)
         finally:
             for buffer, value in zip(network.buffers(), before, strict=True):
                 buffer.copy_(value)

@@ -107,7 +107,7 @@ class Trainee:
         images = batches.normalized(*parts, mean=self._mean, std=self._std, device=self.device)
         if self.recorder is not None and not self.recorder.knows(self.model.backbone):
             batches.settle()
-            self.recorder.record(self.model.backbone, images)
+            self.recorder.record(self.model.backbone, images, name=self.recipe)
         return images
 
     def step(self, batches: TargetBatches, step: int) -> dict[str, Tensor]:

@@ -178,6 +178,13 @@ def embedded() -> None:
         lambda: train(single, settings=longer),
         at_most=1.05,
     )
+    for objective, loss in (("distill_decoupled", "DKD"), ("distill_standardized", "standardised")):
+        other = [("convnet_tiny", many, objective)]
+        compare(
+            f"{loss} / eq. 3, steps of a student of 28 sources",
+            lambda other=other: train(*other, settings=longer),
+            lambda: train(multi, settings=longer),
+        )
     compare("single-source student / transfer", lambda: train(single), lambda: train(transfer))
     compare(
         "8 students one after the other / the 8 in one cohort",

@@ -38,10 +38,10 @@ def decoupled_loss(
     target_weight: float = TARGET_WEIGHT,
     others_weight: float = OTHERS_WEIGHT,
 ) -> Tensor:
-    """The decoupled divergence of one source's pseudo-labels, a mean over images in nats.
+    """The decoupled divergence of each image's pseudo-labels, in nats [B].
 
     Args:
-        logits: `[B, C_s]` of the head for the source, C_s >= 2.
+        logits: `[B, C_s]` of the head for a source, C_s >= 2.
         probabilities: its pseudo-labels `[B, C_s]`; no gradient flows into them.
         temperature: T > 0, as of `losses.distillation_loss`.
         target_weight: of the first class against the others.
@@ -62,4 +62,4 @@ def decoupled_loss(
     log_against = torch.cat([z.gather(1, first), rest], dim=1) - total
     target = (torch.special.xlogy(against, against) - against * log_against).sum(dim=1)
     others = (torch.special.xlogy(among, among) - among * (z - rest)).sum(dim=1)
-    return temperature**2 * (target_weight * target + others_weight * others).mean()
+    return temperature**2 * (target_weight * target + others_weight * others)

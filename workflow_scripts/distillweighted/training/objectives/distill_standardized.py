@@ -9,9 +9,9 @@ which standardising takes away.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from distillweighted import losses
 from distillweighted.batches.target_batches import TargetBatches
 from distillweighted.training.objectives.distill import step_of
 from distillweighted.training.student import StudentInTraining
@@ -27,10 +27,10 @@ def step(student: StudentInTraining, batches: TargetBatches, step: int) -> dict[
 
 
 def standardized_loss(logits: Tensor, probabilities: Tensor, *, temperature: float) -> Tensor:
-    """Cross-entropy of one source's pseudo-labels, both of standardised logits, times T^2.
+    """Cross-entropy of each image's pseudo-labels, both of standardised logits, times T^2 [B].
 
     Args:
-        logits: `[B, C_s]` of the head for the source, C_s >= 2.
+        logits: `[B, C_s]` of the head for a source, C_s >= 2.
         probabilities: its pseudo-labels `[B, C_s]`; no gradient flows into them.
         temperature: T > 0, of both softmaxes.
     """
@@ -39,7 +39,7 @@ def standardized_loss(logits: Tensor, probabilities: Tensor, *, temperature: flo
     targets = _standardized(q.clamp_min(torch.finfo(q.dtype).tiny).log())
     softened = (targets / temperature).softmax(dim=1)
     z = _standardized(logits.float()) / temperature
-    return temperature**2 * losses.distillation_loss(z, softened)
+    return temperature**2 * F.cross_entropy(z, softened, reduction="none")
 
 
 def _standardized(logits: Tensor) -> Tensor:

@@ -1,9 +1,48 @@
 # Students. A job trains a cohort, another evaluates it; each student is then stored on its own.
 
 
+# When what all students of a target share was last made. What it holds differs every time: a small
+# file that holds the same as before counts as unchanged.
+rule stamp_task:
+    input:
+        unpack(lambda wc: RUN.made_from.of_all(wc.target, wc.replicate)),
+        labels="<results>/data/{target}/labels.csv",
+    output:
+        "<results>/students/{target}/.stamps/seed{replicate}",
+    log:
+        "<results>/logs/stamp_task/{target}-seed{replicate}.log",
+    localrule: True
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
+    shell:
+        "(date && ls -l {input:q}) >{output:q} 2>{log:q}"
+
+
+rule stamp_sources:
+    input:
+        lambda wc: RUN.made_from.inference_of_all(wc.target),
+    output:
+        "<results>/students/{target}/.stamps/sources",
+    log:
+        "<results>/logs/stamp_sources/{target}.log",
+    localrule: True
+    conda:
+        "../envs/distillweighted.yaml"
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
+    shell:
+        "(date && ls -l {input:q}) >{output:q} 2>{log:q}"
+
+
 rule train_students:
     input:
-        unpack(lambda wc: RUN.inputs(members(wc))),
+        unpack(lambda wc: RUN.made_from.files(members(wc))),
     output:
         temp(directory("<results>/students/{target}/.cohorts/seed{replicate}/{cohort}")),
     log:
@@ -28,9 +67,10 @@ rule train_students:
 # is listed here too, so that a change trains again.
 rule evaluate_students:
     input:
-        unpack(lambda wc: RUN.inputs(members(wc))),
+        unpack(lambda wc: RUN.made_from.stamped(members(wc))),
         cohort="<results>/students/{target}/.cohorts/seed{replicate}/{cohort}",
         labels="<results>/data/{target}/labels.csv",
+        split=lambda wc: RUN.paths.split(wc.target, wc.replicate),
     output:
         temp(directory("<results>/students/{target}/.cohorts/evaluated/seed{replicate}/{cohort}")),
     log:
@@ -56,9 +96,8 @@ rule evaluate_students:
 # a folder that has them is a finished student.
 rule store_student:
     input:
-        unpack(lambda wc: RUN.inputs([student(wc)])),
+        unpack(lambda wc: RUN.made_from.stamped([student(wc)])),
         cohort=lambda wc: RUN.paths.evaluated(wc.target, wc.replicate, student(wc).cohort),
-        labels="<results>/data/{target}/labels.csv",
     output:
         metrics="<results>/students/{target}/{recipe}/seed{replicate}/metrics.json",
         history="<results>/students/{target}/{recipe}/seed{replicate}/history.csv",
@@ -70,8 +109,8 @@ rule store_student:
         "../envs/distillweighted.yaml"
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        mem_mb=1000,
+        runtime=10,
         in_group=1,
     params:
         code=lambda wc: code_of(

@@ -85,7 +85,7 @@ class World:
 
     @property
     def data(self) -> dict[str, Path]:
-        files = RUN.inputs([RUN.student(TARGET, "in_transfer", "0")])
+        files = RUN.made_from.files([RUN.student(TARGET, "in_transfer", "0")])
         names = ("train_images", "test_images", "index", "meta", "split", "labeled")
         return {name: Path(self.moved(files[name])) for name in names}
 

@@ -65,8 +65,10 @@ def test_what_a_student_of_a_subset_is_made_from():
     assert (told.weighting, told.p, told.sources) == ("power", 12.0, tuple(names))
     assert len(told.architectures) == 6
     row = run.student("digits", "distill_subset-n2", "7")
-    assert run.used_sources([row]) == names
-    assert run.inputs([row])["inference"] == [run.paths.inference("digits", n) for n in names]
+    assert run.made_from.used_sources([row]) == names
+    assert run.made_from.files([row])["inference"] == [
+        run.paths.inference("digits", n) for n in names
+    ]
     assert run.jobs.weights("digits", "7", "distill_weighted-p12").sources is None
     assert "sources" not in run.jobs.weights("digits", "7", "distill_weighted-p12").as_params()
 

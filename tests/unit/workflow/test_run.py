@@ -153,9 +153,9 @@ def test_what_is_told_of_fixed_views():
         f"results/viewed/inference/lesions_b/views5/alexnet_tiny_{task}.safetensors"
         for task in ("latin", "textures_a")
     ]
-    assert run.inputs([row])["views"] == run.products.view_files == files
+    assert run.made_from.files([row])["views"] == run.products.view_files == files
     other = run.student("lesions_b", "distill_weighted-p12", "0")
-    assert run.inputs([other])["views"] == plain.products.view_files == []
+    assert run.made_from.files([other])["views"] == plain.products.view_files == []
     # Of 1000 images, 50 kB each and each view; five times the time.
     memory = run.resources.cohort_memory_mb([row]) - run.resources.cohort_memory_mb([other])
     assert (
@@ -215,9 +215,11 @@ def test_what_weights_are_told(paper, recipe, weighting, p, draw, architecture):
 def test_a_student_that_starts_from_its_nearest_source():
     run = read("configs/paper.yaml", NEAREST)
     student = run.student("isic", "distill_weighted-p12", "0")
-    assert run.chooses_start(student) and run.start(student) is None
-    assert run.start_choice(student).endswith("isic/seed0/finetune_selected_source-resnet50.csv")
-    assert run.used_models([student]) == [f"resnet50_{task}" for task in sorted(
+    assert run.made_from.chooses_start(student) and run.made_from.start(student) is None
+    assert run.made_from.start_choice(student).endswith(
+        "isic/seed0/finetune_selected_source-resnet50.csv"
+    )
+    assert run.made_from.used_models([student]) == [f"resnet50_{task}" for task in sorted(
         {source.task for source in run.sources.values()}
     )]  # fmt: skip
     assert all(model.is_source for model in run.models.values())
@@ -331,10 +333,10 @@ def test_what_the_methods_that_are_not_the_papers_are_told():
         "probe_labels", None, None, None,
     )  # fmt: skip
     row = run.student("lesions_b", "probe_labels", "0")
-    assert run.inputs([row])["probe"] == ["results/own/probes/lesions_b/seed0.safetensors"]
-    assert run.inputs([row])["inference"] == []
+    assert run.made_from.files([row])["probe"] == ["results/own/probes/lesions_b/seed0.safetensors"]
+    assert run.made_from.files([row])["inference"] == []
     row = run.student("lesions_b", "distill_prototypes-p12", "0")
-    assert run.inputs([row])["probe"] == []
+    assert run.made_from.files([row])["probe"] == []
 
 
 def test_what_chooses_weights_is_told_how():
@@ -358,8 +360,10 @@ def test_what_chooses_weights_is_told_how():
     # They are distilled from all sources' pseudo-labels, and stand in the comparison.
     for recipe in ("distill_auto_p", "distill_top_k-k2"):
         row = run.student("lesions_b", recipe, "0")
-        assert len(run.used_sources([row])) == 3
-        assert run.inputs([row])["weights"] == [run.paths.weights("lesions_b", "0", recipe)]
+        assert len(run.made_from.used_sources([row])) == 3
+        assert run.made_from.files([row])["weights"] == [
+            run.paths.weights("lesions_b", "0", recipe)
+        ]
     compared = [method.method for method in run.deployment.methods("lesions_b")]
     assert "distill_auto_p" in compared and "distill_top_k" not in compared
     deployed = own_methods(methods=chosen, sources=sources, student={"deploy": "distill_auto_p"})

@@ -131,7 +131,7 @@ class Deployment:
     def candidate_weights(self, target: str) -> dict[str, str]:
         """Files of weights over the sources of the candidates that have one, by recipe."""
         students = (self.run.student(target, r, self.replicate) for r in self.candidates)
-        found = {s.recipe.name: self.run.weights_path(s) for s in students}
+        found = {s.recipe.name: self.run.made_from.weights_path(s) for s in students}
         return {recipe: path for recipe, path in found.items() if path is not None}
 
     def compared_students(self, target: str) -> list[tuple[str, str]]:

@@ -201,11 +201,11 @@ class Jobs:
             target=target,
             seed=self.run.replicate(replicate).seed,
             students=tuple(map(self._student, students)),
-            sources=tuple(self.run.used_sources(students)),
-            heads=self.run.heads(students),
-            models=tuple(self.run.used_models(students)),
+            sources=tuple(self.run.made_from.used_sources(students)),
+            heads=self.run.made_from.heads(students),
+            models=tuple(self.run.made_from.used_models(students)),
             image_size=task.image_size(self.run.config),
-            settings=self.run.student_settings,
+            settings=self.run.made_from.settings,
             view=task.view(self.run.config),
             statistics=task.shared_statistics(self.run.config),
             distill_labeled=self.run.config["training"]["distill_labeled"],
@@ -214,7 +214,7 @@ class Jobs:
             checkpoint=self.run.paths.saved_training(
                 "train_students", f"{target}-seed{replicate}-{cohort}"
             ),
-            views=self.run.views(students),
+            views=self.run.made_from.views(students),
         )
 
     def choice(self, target: str, replicate: str) -> ChoiceJob:
@@ -228,7 +228,7 @@ class Jobs:
             candidates=tuple(
                 Candidate(
                     recipe=c.recipe.base.name,
-                    learning_rate=self.run.learning_rate(c),
+                    learning_rate=self.run.made_from.learning_rate(c),
                     lam=self._lam(c),
                     metrics=paths.student(
                         c.target, c.recipe.name, c.replicate.name, "metrics.json"
@@ -258,14 +258,15 @@ class Jobs:
         config, task = self.run.config, self.run.tasks[student.target]
         statistics = task.shared_statistics(config)
         facts = [
-            asdict(self.run.student_settings),
-            self.run.learning_rate(student),
+            asdict(self.run.made_from.settings),
+            self.run.made_from.learning_rate(student),
             task.view(config),
             None if statistics is None else list(map(list, statistics)),
             config["training"]["distill_labeled"],
         ]
         # Only what is made in training, so that what learns stored pseudo-labels is not redone.
-        heads = {n: student.recipe.facts.head or h for n, h in self.run.heads([student]).items()}
+        heads = self.run.made_from.heads([student])
+        heads = {name: student.recipe.facts.head or head for name, head in heads.items()}
         if made := {name: head for name, head in heads.items() if head not in STORED_HEADS}:
             facts.append(made)
         if "features" in made.values():
@@ -321,13 +322,13 @@ class Jobs:
             recipe=student.recipe.name,
             objective=student.recipe.facts.objective,
             architecture=student.architecture,
-            learning_rate=self.run.learning_rate(student),
+            learning_rate=self.run.made_from.learning_rate(student),
             lam=self._own_lam(student),
-            choice=self.run.settings_choice(student),
+            choice=self.run.made_from.settings_choice(student),
             source=student.recipe.source,
-            weights=self.run.weights_path(student),
-            initial=self.run.start(student),
-            start_choice=self.run.start_choice(student),
+            weights=self.run.made_from.weights_path(student),
+            initial=self.run.made_from.start(student),
+            start_choice=self.run.made_from.start_choice(student),
             folder=self.run.paths.student(
                 student.target, student.recipe.name, student.replicate.name
             ),

@@ -92,6 +92,14 @@ class Paths:
         """The folder that a cohort is evaluated in."""
         return f"{self.results}/students/{target}/.cohorts/evaluated/seed{replicate}/{cohort}"
 
+    def task_stamp(self, target: str, replicate: str) -> str:
+        """As new as the newest of a target's images, labels and split."""
+        return f"{self.results}/students/{target}/.stamps/seed{replicate}"
+
+    def sources_stamp(self, target: str) -> str:
+        """As new as the newest of what all sources say of a target's images."""
+        return f"{self.results}/students/{target}/.stamps/sources"
+
     def saved_training(self, rule: str, job: str) -> str:
         """The state of an unfinished training."""
         return f"{self.results}/checkpoints/{rule}/{job}.pt"

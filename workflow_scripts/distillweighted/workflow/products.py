@@ -208,8 +208,9 @@ class Products:
     @cached_property
     def view_files(self) -> list[str]:
         """What sources say of fixed views of images; none where no student learns from such."""
-        of_targets = {s.target: s for s in self.run.students if self.run.views([s])}
-        return [path for student in of_targets.values() for path in self.run.view_files([student])]
+        made_from = self.run.made_from
+        of_targets = {s.target: s for s in self.run.students if made_from.views([s])}
+        return [path for student in of_targets.values() for path in made_from.view_files([student])]
 
     @cached_property
     def cells(self) -> list[tuple[str, int, float | None]]:

@@ -94,14 +94,14 @@ class Resources:
 
     def cohort_memory_mb(self, students: Sequence[PlannedStudent]) -> int:
         """Memory to train the students of a cohort."""
-        at_once = self.run.student_settings.images_per_step
-        views = self.run.views(students) or 0
+        at_once = self.run.made_from.settings.images_per_step
+        views = self.run.made_from.views(students) or 0
         return self.memory_mb(students[0].target, at_once, networks=len(students), views=views)
 
     def cohort_minutes(self, students: Sequence[PlannedStudent]) -> int:
         """Time to train the students of a cohort, which take their steps in turn, and to test
         them."""
-        target, settings = students[0].target, self.run.student_settings
+        target, settings = students[0].target, self.run.made_from.settings
         images = settings.steps * settings.images_per_step + self._sizes(target)["test_images"]
         return self.minutes(target, len(students) * images)
 

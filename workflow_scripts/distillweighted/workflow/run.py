@@ -9,12 +9,13 @@
     run.cohort("cub200", "0", "distill_single-0").settings
 
 It reads no file but the configuration, and loads neither torch nor a workflow engine. Where files
-of a run lie is in `Run.paths`, what its jobs ask for in `Run.resources`.
+of a run lie is in `Run.paths`, what students are made from in `Run.made_from`, what jobs ask for in
+`Run.resources`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +34,6 @@ from distillweighted.sources.zoo import (
 )
 from distillweighted.tasks.registry import Task, list_tasks, target_names
 from distillweighted.training.cohort_job import CohortJob
-from distillweighted.training.objectives.registry import OBJECTIVES
-from distillweighted.training.settings import StudentSettings
 from distillweighted.training.source_job import SourceSettings
 from distillweighted.workflow.config import read_config
 from distillweighted.workflow.config_file import read_complete_config, read_schema
@@ -49,11 +48,11 @@ from distillweighted.workflow.grid import (
     validation_replicate,
 )
 from distillweighted.workflow.jobs import Jobs
-from distillweighted.workflow.learning_rates import learning_rate_of
 from distillweighted.workflow.locations import located
+from distillweighted.workflow.made_from import MadeFrom
 from distillweighted.workflow.paths import Paths
 from distillweighted.workflow.products import Products
-from distillweighted.workflow.recipes import Recipe, is_chosen, weight_recipes
+from distillweighted.workflow.recipes import Recipe, weight_recipes
 from distillweighted.workflow.resources import Resources
 from distillweighted.workflow.subsets import drawn_sources
 
@@ -103,6 +102,11 @@ class Run:
     def paths(self) -> Paths:
         """Where every file of the run lies."""
         return Paths(f"results/{self.config['name']}")
+
+    @cached_property
+    def made_from(self) -> MadeFrom:
+        """What its students are made from."""
+        return MadeFrom(self)
 
     @cached_property
     def resources(self) -> Resources:
@@ -155,7 +159,7 @@ class Run:
     @cached_property
     def models(self) -> dict[str, Model]:
         """Every source, and every model that a student or a source starts from, by name, sorted."""
-        fixed = {s.architecture for s in self.students if self.start(s) is not None}
+        fixed = {s.architecture for s in self.students if self.made_from.start(s) is not None}
         starts = {model.name: model for model in list_starts(self.config, fixed, self.tasks)}
         return dict(sorted({**starts, **self.sources}.items()))
 
@@ -223,47 +227,7 @@ class Run:
             if recipe.architecture is None or recipe.architecture in architectures
         ]
 
-    # What a student is made from.
-
-    @cached_property
-    def student_settings(self) -> StudentSettings:
-        """What all students are trained with."""
-        training, baselines = self.config["training"], self.config["baselines"]
-        return StudentSettings(
-            steps=training["steps"],
-            labeled_batch=training["labeled_batch"],
-            unlabeled_batch=training["unlabeled_batch"],
-            lam=training["lambda"],
-            temperature=training["temperature"],
-            learning_rate=training["learning_rate"],
-            weight_decay=training["weight_decay"],
-            fixmatch_threshold=baselines["fixmatch_threshold"],
-            fixmatch_weight=baselines["fixmatch_weight"],
-        )
-
-    def learning_rate(self, student: PlannedStudent) -> float:
-        """The peak learning rate of a student."""
-        return learning_rate_of(self.config, student.recipe)
-
-    def chooses_start(self, student: PlannedStudent) -> bool:
-        """Whether a student starts from the most similar source of its architecture."""
-        chosen = self.config["student"]["initialization"] == "nearest_source"
-        return chosen or student.recipe.facts.start == "selected_source"
-
-    def start(self, student: PlannedStudent) -> str | None:
-        """The model that a student starts from; None for a random start, or if it is chosen."""
-        if self.chooses_start(student):
-            return None
-        return start_name(student.architecture, self.config["student"]["initialization"])
-
-    def settings_choice(self, student: PlannedStudent) -> str | None:
-        """The file with the settings that were chosen for a student; None where the configuration
-        says them."""
-        if self.config["choice"] is None or student.replicate.validation is not None:
-            return None
-        if not is_chosen(student.recipe):
-            return None
-        return self.paths.choice(student.target, student.replicate.name)
+    # What a ranking is made of.
 
     @cached_property
     def student_start(self) -> str | None:
@@ -282,87 +246,6 @@ class Run:
         starts from."""
         sources, start = [s.name for s in self.admissible(target)], self.student_start
         return sources if start is None or start in sources else [*sources, start]
-
-    def start_choice(self, student: PlannedStudent) -> str | None:
-        """The file of weights whose largest names the source that a student starts from; None if
-        its start is fixed."""
-        if not self.chooses_start(student):
-            return None
-        recipe = Recipe("finetune_selected_source", architecture=student.architecture)
-        return self.paths.weights(student.target, student.replicate.name, recipe.name)
-
-    def weights_path(self, student: PlannedStudent) -> str | None:
-        """The file of a student's weights over the sources; None if it has none."""
-        name = student.recipe.weights_name
-        if name not in self.weight_recipes:
-            return None
-        return self.paths.weights(student.target, student.replicate.name, name)
-
-    def used_sources(self, students: Iterable[PlannedStudent]) -> list[str]:
-        """Names of the sources whose outputs some students are distilled from, sorted."""
-        used: set[str] = set()
-        for student in students:
-            if student.recipe.source is not None:
-                used.add(student.recipe.source)
-            elif student.recipe.subset is not None:
-                seed, size = student.replicate.seed, student.recipe.subset
-                used |= {*self.drawn_sources(student.target, seed, size)}
-            elif OBJECTIVES[student.recipe.facts.objective].pseudo_labels:
-                used |= {source.name for source in self.admissible(student.target)}
-        return sorted(used)
-
-    def used_models(self, students: Iterable[PlannedStudent]) -> list[str]:
-        """Names of the models that some students may start from, sorted."""
-        used: set[str] = set()
-        for student in students:
-            if self.chooses_start(student):
-                sources = self.admissible(student.target)
-                used |= {s.name for s in sources if s.architecture == student.architecture}
-            elif (start := self.start(student)) is not None:
-                used.add(start)
-        return sorted(used)
-
-    def learns_probe(self, students: Iterable[PlannedStudent]) -> bool:
-        """Whether any of some students learns the labels of a linear probe."""
-        return any(OBJECTIVES[s.recipe.facts.objective].probe_labels for s in students)
-
-    def views(self, students: Iterable[PlannedStudent]) -> int | None:
-        """How many fixed views of an image some students learn from; None where none does."""
-        learn = any(OBJECTIVES[s.recipe.facts.objective].views for s in students)
-        return self.config["inference"]["views"] if learn else None
-
-    def view_files(self, students: Iterable[PlannedStudent]) -> list[str]:
-        """What sources say of the fixed views that some students of one target learn from."""
-        learning = [s for s in students if self.views([s])]
-        return [
-            self.paths.views(learning[0].target, self.views(learning), name)
-            for name in self.used_sources(learning)
-        ]
-
-    def heads(self, students: Sequence[PlannedStudent]) -> dict[str, str]:
-        """What each source that some students may be distilled from teaches by, by name."""
-        used = self.used_sources(students)
-        return {name: self.sources[name].head for name in used}
-
-    def inputs(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
-        """The files by name that determine the results of students of one target and replicate."""
-        target, replicate, paths = students[0].target, students[0].replicate.name, self.paths
-        files = [f(student) for student in students for f in (self.weights_path, self.start_choice)]
-        choices = {self.settings_choice(student) for student in students} - {None}
-        return {
-            "train_images": paths.task(target, "train_images.npy"),
-            "test_images": paths.task(target, "test_images.npy"),
-            "index": paths.task(target, "images.csv"),
-            "meta": paths.task(target, "meta.json"),
-            "split": paths.split(target, replicate),
-            "labeled": paths.labeled(target, replicate),
-            "inference": [paths.inference(target, name) for name in self.used_sources(students)],
-            "models": [paths.model(name) for name in self.used_models(students)],
-            "views": self.view_files(students),
-            "probe": [paths.probe(target, replicate)] if self.learns_probe(students) else [],
-            "weights": sorted({path for path in files if path is not None}),
-            "choices": sorted(choices),
-        }
 
     # What its jobs are told.
 

@@ -137,7 +137,7 @@ def embedded() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (1000, 24, 24, 3), dtype=np.uint8)
     labels = rng.integers(0, 32, 200)
-    settings = replace(Run.read(MINI_PAPER).student_settings, steps=20, learning_rate=0.015)
+    settings = replace(Run.read(MINI_PAPER).made_from.settings, steps=20, learning_rate=0.015)
 
     def train(*plans: tuple[str, PseudoLabels | None, str], settings=settings) -> None:
         batches = TargetBatches(
@@ -231,7 +231,7 @@ def photographs(folder: Path) -> tuple[Pool, np.ndarray]:
 
 def full_size(pool: Pool, labels: np.ndarray) -> None:
     """Students of photographs, seen at 224 pixels."""
-    small, on_cpu = Run.read(MINI_PAPER).student_settings, device.type == "cpu"
+    small, on_cpu = Run.read(MINI_PAPER).made_from.settings, device.type == "cpu"
     # On a GPU as many as in the paper's grid.
     steps, labeled, unlabeled = (3, 8, 16) if on_cpu else (200, 32, 64)
     settings = replace(

@@ -34,7 +34,7 @@ def main() -> None:
 
 def gpu(pool: Pool, labels: np.ndarray) -> None:
     """Students an hour, images a second, utilisation and memory; what each part of it brings."""
-    paper = Run.read(PAPER).student_settings
+    paper = Run.read(PAPER).made_from.settings
     settings = replace(paper, steps=200)
 
     def train(**view: int) -> None:

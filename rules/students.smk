@@ -159,4 +159,4 @@ rule choose_settings:
 
 rule students:
     input:
-        RUN.products.files_of_students(*STUDENT_PRODUCTS),
+        lambda wc: files_of_students(),

@@ -123,30 +123,26 @@ def test_a_new_p_trains_only_the_new_student_and_a_removed_one_comes_out_the_sam
 @pytest.mark.parametrize(
     ("file", "stamp"),
     [
-        ("data/lesions_b/test_images.npy", "seed0"),
         ("splits/lesions_b/seed0_labeled.csv", "seed0"),
         ("inference/lesions_b/alexnet_tiny_textures_a.safetensors", "sources"),
     ],
 )
 def test_a_file_that_students_name_by_a_stamp_trains_them_again(finished, file, stamp):
-    """Also where a kill comes when the stamp has been made anew, and the students have not."""
+    """Even where a kill came when the stamp had been made anew, and the students had not."""
     file, stamp = finished.results / file, finished.results / f"students/lesions_b/.stamps/{stamp}"
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (file, stamp)}
     content = bytearray(before[file][0])
     content[-1] ^= 1
     try:
         file.write_bytes(content)
-        planned = finished.plan("students")
         finished.run(stamp.relative_to(finished.folder))
-        after = finished.plan("students")
+        planned = finished.plan("students")
     finally:
         for path, (bytes_before, time) in before.items():
             path.write_bytes(bytes_before)
             os.utime(path, ns=(time, time))
-    assert planned["store_student"] == after["store_student"] == len(STUDENTS)
-    assert sum(rule.startswith("stamp_") for rule in planned) == 1
-    assert not any(rule.startswith("stamp_") for rule in after)
-    assert finished.plan() == {}
+    assert planned["store_student"] == len(STUDENTS)
+    assert not any(rule.startswith("stamp_") for rule in planned)
 
 
 def test_students_are_evaluated_where_a_kill_left_their_training_folder(finished):

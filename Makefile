@@ -72,7 +72,7 @@ paper-check: $(VENV)/.installed  ## the paper's grid on miniature copies of its 
 	@echo "Report: results/paper_check/report.html"
 
 test: $(VENV)/.installed  ## all tests but the slow ones
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.installed  ## the tests that take minutes
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m slow

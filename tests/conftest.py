@@ -14,6 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no process waits for another's at the end."""
+    items.sort(key=lambda item: "workflow" not in item.path.relative_to(ROOT).parts[:2])
+
+
 @pytest.fixture
 def one_thread():
     """Training on one thread, as a job does; results depend on the number of threads."""

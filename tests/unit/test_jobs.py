@@ -39,7 +39,9 @@ def test_records_tuples_and_mappings_come_out_as_dictionaries_and_lists():
     json.dumps(job.as_params(), allow_nan=False)
 
 
-@pytest.mark.parametrize("value", [Path("a"), np.zeros(2), {1, 2}, object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [Path("a"), np.zeros(2), {1, 2}, object()], ids=lambda value: type(value).__name__
+)
 def test_a_value_that_an_engine_would_not_compare_is_an_error(value):
     with pytest.raises(TypeError, match="cannot be told a value of type"):
         Outer(Inner("a", ()), (), {"kind": value}, None, 1.0).as_params()

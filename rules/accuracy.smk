@@ -3,7 +3,7 @@
 
 rule collect_accuracy:
     input:
-        metrics=RUN.products.files_of_students("metrics.json"),
+        metrics=RUN.products.metrics,
         similarity=[
             RUN.paths.similarity(target, str(seed))
             for target in RUN.targets

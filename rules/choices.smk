@@ -69,7 +69,7 @@ rule choice_of_weights:
 # run is for.
 rule tuning:
     input:
-        RUN.products.files_of_students("metrics.json"),
+        RUN.products.metrics,
     output:
         RUN.paths.table_files("tuning")[1:],
         csv=report(

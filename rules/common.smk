@@ -105,14 +105,11 @@ def files_of_students():
     """metrics.json of every student, which comes with its other files; of a finished one also those
     that were removed since. A plan takes longer for a file that a rule names than for a look at it.
     """
-    files = []
-    for row in RUN.students:
-        folder = RUN.paths.student(row.target, row.recipe.name, row.replicate.name)
-        files.append(f"{folder}/metrics.json")
-        there = os.listdir(folder) if os.path.isdir(folder) else []
-        if "metrics.json" in there:
-            files += [f"{folder}/{name}" for name in STUDENT_PRODUCTS if name not in there]
-    return files
+    removed = []
+    for folder in map(os.path.dirname, filter(os.path.exists, RUN.products.metrics)):
+        lacking = set(STUDENT_PRODUCTS) - set(os.listdir(folder))
+        removed += [f"{folder}/{name}" for name in sorted(lacking)]
+    return RUN.products.metrics + removed
 
 
 def sources_asked(wildcards):

@@ -114,9 +114,5 @@ use rule store_inference as store_views with:
 
 rule inference:
     input:
-        [
-            RUN.paths.inference(target, source.name)
-            for target in RUN.targets
-            for source in RUN.admissible(target)
-        ],
+        [path for target in RUN.targets for path in RUN.inference_of_all(target)],
         RUN.products.view_files,

@@ -3,9 +3,7 @@
 
 rule score_similarity:
     input:
-        inference=lambda wc: [
-            RUN.paths.inference(wc.target, source.name) for source in RUN.admissible(wc.target)
-        ],
+        inference=lambda wc: RUN.inference_of_all(wc.target),
         index="<results>/data/{target}/images.csv",
         split="<results>/splits/{target}/seed{replicate}.csv",
         labeled="<results>/splits/{target}/seed{replicate}_labeled.csv",
@@ -36,9 +34,7 @@ rule similarity:
 # A linear probe on the nearest source's features, for who wants to compare with it.
 rule probe_source:
     input:
-        inference=lambda wc: [
-            RUN.paths.inference(wc.target, source.name) for source in RUN.admissible(wc.target)
-        ],
+        inference=lambda wc: RUN.inference_of_all(wc.target),
         index="<results>/data/{target}/images.csv",
         meta="<results>/data/{target}/meta.json",
         split="<results>/splits/{target}/seed{replicate}.csv",

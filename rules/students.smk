@@ -22,22 +22,13 @@ rule stamp_task:
         "(date && ls -l {input:q}) >{output:q} 2>{log:q}"
 
 
-rule stamp_sources:
+use rule stamp_task as stamp_sources with:
     input:
-        lambda wc: RUN.made_from.inference_of_all(wc.target),
+        lambda wc: RUN.inference_of_all(wc.target),
     output:
         "<results>/students/{target}/.stamps/sources",
     log:
         "<results>/logs/stamp_sources/{target}.log",
-    localrule: True
-    conda:
-        "../envs/distillweighted.yaml"
-    threads: 1
-    resources:
-        mem_mb=100,
-        runtime=1,
-    shell:
-        "(date && ls -l {input:q}) >{output:q} 2>{log:q}"
 
 
 rule train_students:
@@ -93,7 +84,8 @@ rule evaluate_students:
 # A job a student, so that one that failed fails alone; no Python, so that thousands take no time. The
 # inputs beyond the cohort are not read: what a student is made from is listed here so that a change
 # redoes it, though the folders that it was trained and evaluated in are gone. Its metrics come last:
-# a folder that has them is a finished student.
+# a folder that has them is a finished student. It asks for no more memory at another attempt, which
+# links would not need, and a plan of thousands would take time for.
 rule store_student:
     input:
         unpack(lambda wc: RUN.made_from.stamped([student(wc)])),

@@ -134,11 +134,9 @@ class MadeFrom:
 
     def files(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
         """The files by name that determine the results of students of one target and replicate."""
-        target, paths = students[0].target, self.run.paths
-        used = self.used_sources(students)
         return {
-            **self.of_all(target, students[0].replicate.name),
-            "inference": [paths.inference(target, name) for name in used],
+            **self.of_all(students[0].target, students[0].replicate.name),
+            "inference": self._inference(students),
             **self._own(students),
         }
 
@@ -154,11 +152,6 @@ class MadeFrom:
             "labeled": paths.labeled(target, replicate),
         }
 
-    def inference_of_all(self, target: str) -> list[str]:
-        """What every source that may serve a target says of its images."""
-        names = [source.name for source in self.run.admissible(target)]
-        return [self.run.paths.inference(target, name) for name in names]
-
     def stamped(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
         """`files`, with stamps in place of those that a target's students share.
 
@@ -166,14 +159,19 @@ class MadeFrom:
         every job: thousands of students name four or five in place of sixteen.
         """
         target, paths = students[0].target, self.run.paths
-        used, all_of = self.used_sources(students), self.run.admissible(target)
-        shared = len(used) > 1 and len(used) == len(all_of)
-        inference = [paths.inference(target, name) for name in used]
+        inference = self._inference(students)
+        if len(inference) > 1 and inference == self.run.inference_of_all(target):
+            inference = [paths.sources_stamp(target)]
         return {
             "task": paths.task_stamp(target, students[0].replicate.name),
-            "inference": [paths.sources_stamp(target)] if shared else inference,
+            "inference": inference,
             **self._own(students),
         }
+
+    def _inference(self, students: Sequence[PlannedStudent]) -> list[str]:
+        """What the sources say that some students of one target are distilled from."""
+        used, paths = self.used_sources(students), self.run.paths
+        return [paths.inference(students[0].target, name) for name in used]
 
     def _own(self, students: Sequence[PlannedStudent]) -> dict[str, Any]:
         """Those that each student has for itself."""

@@ -196,13 +196,12 @@ class Products:
         """The rules whose results the report shows."""
         return [*(["answer"] if self.has_answer else []), "figures", "tables", "describe_run"]
 
-    def files_of_students(self, *names: str) -> list[str]:
-        """These files of every student."""
-        paths, students = self.run.paths, self.run.students
+    @cached_property
+    def metrics(self) -> list[str]:
+        """metrics.json of every student."""
         return [
-            paths.student(student.target, student.recipe.name, student.replicate.name, name)
-            for name in names
-            for student in students
+            self.run.paths.student(s.target, s.recipe.name, s.replicate.name, "metrics.json")
+            for s in self.run.students
         ]
 
     @cached_property

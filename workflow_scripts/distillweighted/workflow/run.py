@@ -198,6 +198,10 @@ class Run:
         """The sources that may serve a target, sorted by name."""
         return self._admissible[target]
 
+    def inference_of_all(self, target: str) -> list[str]:
+        """The files of what every source that may serve a target says of it, sorted by name."""
+        return [self.paths.inference(target, source.name) for source in self.admissible(target)]
+
     def drawn_sources(self, target: str, seed: int, size: int) -> list[str]:
         """Names of the sources of a random subset, sorted; larger ones hold smaller ones."""
         return drawn_sources([s.name for s in self.admissible(target)], target, seed, size)
